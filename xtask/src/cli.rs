@@ -1,0 +1,210 @@
+//! The command line: types whose doc comments are the help. Knows no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ui::Output;
+
+/// Runs the test gates of a remediation roadmap and says whether a release may go on.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", version, disable_help_subcommand = true, after_help = exits())]
+pub struct Cli {
+    /// What every command shares.
+    #[command(flatten)]
+    pub place: Place,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+fn exits() -> String {
+    let lines: Vec<String> = crate::model::Exit::ALL.iter().map(|(exit, doc)| format!("  {:>3}  {doc}", exit.code())).collect();
+    format!("Exit status of commands that run gates:\n{}", lines.join("\n"))
+}
+
+/// Which repository.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// Act as if started in DIR.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// The manifest; its folder is the root. Default: gates.toml here or in a folder above.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub manifest: Option<PathBuf>,
+    /// When to use colour.
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: Colour,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run phases or gates.
+    Gate(GateArgs),
+    /// Show what would run, and why.
+    Plan(PlanArgs),
+    /// List phases and gates with their last verdicts.
+    List,
+    /// Show one gate: commands, environment, pins, needs, history.
+    Explain {
+        /// Gate id.
+        gate: String,
+    },
+    /// Install what the pinned runtimes need.
+    Setup {
+        /// How the run is shown.
+        #[arg(long, value_enum, default_value = "human")]
+        output: Output,
+    },
+    /// Check runtimes, tools and disk; each finding with the command that mends it.
+    Doctor,
+    /// List runs, or remove old ones.
+    Runs {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
+    /// Make every report of a run again from its journal and the files that it names.
+    Report {
+        /// Run id, a unique part of it, or `latest`.
+        #[arg(default_value = "latest")]
+        run: String,
+    },
+    /// Run a built-in check by hand.
+    Check(CheckArgs),
+    /// Read JUnit reports of any tool and say what they hold.
+    Junit {
+        /// Reports.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// One JSON object a file on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of gates.toml.
+    Schema,
+    /// The second process of a run; started by the first.
+    #[command(name = "__run", hide = true)]
+    Runner {
+        /// Process id of the guard.
+        guard: i32,
+        /// Run id.
+        run: String,
+        /// The command line of the guard.
+        #[arg(last = true)]
+        argv: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Arguments of `gate`.
+#[derive(Clone, Debug, Args)]
+pub struct GateArgs {
+    /// Phases or gates of gates.toml.
+    #[arg(value_name = "PHASE|GATE")]
+    pub targets: Vec<String>,
+    /// Iterations of every gate; over gates.toml and the profile.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub runs: Option<u32>,
+    /// Slots for gates that run side by side. Default: the profile's, else the number of cores.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Profile. Default: ci where CI is set, else local.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Leave a gate out; the run is partial.
+    #[arg(long, value_name = "GATE")]
+    pub skip: Vec<String>,
+    /// Start nothing after the first gate that is not green.
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Only what was not green in the latest run; the run is partial.
+    #[arg(long)]
+    pub failed: bool,
+    /// Do not judge the phases that a phase requires.
+    #[arg(long)]
+    pub alone: bool,
+    /// How the run is shown.
+    #[arg(long, value_enum, default_value = "human")]
+    pub output: Output,
+    /// Words that are appended to the command of one gate.
+    #[arg(last = true, value_name = "ARGS")]
+    pub extra: Vec<String>,
+}
+
+/// Arguments of `plan`.
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// Phases or gates of gates.toml.
+    #[arg(value_name = "PHASE|GATE", required = true)]
+    pub targets: Vec<String>,
+    /// Iterations of every gate.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub runs: Option<u32>,
+    /// Profile.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Leave a gate out.
+    #[arg(long, value_name = "GATE")]
+    pub skip: Vec<String>,
+    /// Leave required phases out.
+    #[arg(long)]
+    pub alone: bool,
+    /// Format.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: PlanFormat,
+}
+
+/// Formats of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What to do with runs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RunsCommand {
+    /// Remove old runs; the newest always stays.
+    Prune {
+        /// Keep what is younger.
+        #[arg(long, value_name = "TIME", default_value = "30days", value_parser = humantime::parse_duration)]
+        age: std::time::Duration,
+        /// Keep this much.
+        #[arg(long, value_name = "SIZE", default_value = "5GiB", value_parser = parse_size)]
+        size: u64,
+    },
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    crate::text::parse_size(text).ok_or_else(|| "a size with a unit, such as 5GiB".to_owned())
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Name of the check.
+    pub name: String,
+    /// Also write the findings as JUnit.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Keys of the check as a JSON object.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub with: String,
+    /// Repository. Default: the folder of gates.toml.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}

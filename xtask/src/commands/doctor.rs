@@ -1,0 +1,61 @@
+//! `doctor`: runtimes, tools and disk of this machine against gates.toml; each finding with the command that mends it.
+
+use std::collections::BTreeSet;
+
+use super::{ambient, load, print, repository};
+use crate::cli::Place;
+use crate::model::Exit;
+use crate::pins::probe::Probes;
+use crate::pins::{self, kind_word};
+use crate::setup::Setup;
+use crate::text::size;
+
+/// Disk below this is said to be short.
+const SHORT: u64 = 1 << 30;
+
+/// Exit 0 when gates may start, 3 when something keeps them.
+pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
+    let repository = repository(place)?;
+    let ambient = ambient();
+    let config = match load(&repository, &ambient)? {
+        Ok(config) => config,
+        Err(exit) => return Ok(exit),
+    };
+    let mut exit = Exit::Pass;
+    let mut probes = Probes::load(repository.gates.cache("probes.json"));
+    for runtime in config.runtimes.values() {
+        match pins::find(&config.root, runtime, runtime.policy, &ambient, &mut probes) {
+            Ok(found) => {
+                let setup = match Setup::of(&config.root, &repository.gates, runtime, &found) {
+                    Ok(setup) if setup.is_fresh() => "set up".to_owned(),
+                    Ok(_) => "set-up is due; `setup` or `gate` does it".to_owned(),
+                    Err(why) => why,
+                };
+                let verdict = if found.mismatch { "warn" } else { "ok" };
+                print(&format!("{verdict:<5} runtime {}: {} {} ({}, pinned {} in {}:{}); {setup}", runtime.id, kind_word(runtime.kind), found.says.version, found.found_by, found.pin.raw, found.pin.file, found.pin.line));
+            }
+            Err(why) => {
+                exit = Exit::Environment;
+                print(&format!("FAIL  {why}"));
+            }
+        }
+    }
+    probes.save();
+    let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
+    let tools: BTreeSet<(&String, bool)> = config.gates.values().flat_map(|gate| gate.tools.iter().map(|tool| (tool, gate.missing_skips))).collect();
+    for (tool, may_be_missing) in tools {
+        match (which::which_in(tool, Some(path), &config.root), may_be_missing) {
+            (Ok(file), _) => print(&format!("ok    tool {tool}: {}", file.display())),
+            (Err(_), true) => print(&format!("warn  tool {tool} is missing; its gates are skipped, and fail in profile release\n  hint: install {tool}")),
+            (Err(_), false) => {
+                exit = Exit::Environment;
+                print(&format!("FAIL  tool {tool} is missing\n  hint: install {tool}"));
+            }
+        }
+    }
+    let free = rustix::fs::statvfs(&config.root).map(|found| found.f_bavail.saturating_mul(found.f_frsize)).unwrap_or(0);
+    let verdict = if free < SHORT { "warn" } else { "ok" };
+    let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };
+    print(&format!("{verdict:<5} disk: {} free{hint}", size(free)));
+    Ok(exit)
+}

@@ -1,0 +1,83 @@
+//! `explain GATE`: all that is known of one gate.
+
+use super::{ambient, load, print, repository, say};
+use crate::cli::Place;
+use crate::config::{Gate, Step, StepRun};
+use crate::history;
+use crate::model::Exit;
+use crate::pins::read;
+use crate::rundir::short;
+use crate::text::{closest, duration, shell_word, size};
+
+pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
+    let repository = repository(place)?;
+    let config = match load(&repository, &ambient())? {
+        Ok(config) => config,
+        Err(exit) => return Ok(exit),
+    };
+    let Some(gate) = config.gates.get(id) else {
+        let hint = closest(id, config.gates.keys().map(String::as_str)).map_or_else(|| "`list` shows the gates".to_owned(), |near| format!("did you mean `{near}`?"));
+        say(&format!("error: there is no gate `{id}`\n  hint: {hint}"));
+        return Ok(Exit::Usage);
+    };
+    print(&format!("{id}  {}  (owner {})", gate.title, gate.owner));
+    let phases: Vec<&str> = config.phases.values().filter(|phase| phase.gates.contains(&gate.id)).map(|phase| phase.id.as_str()).collect();
+    row("phases", &phases.join(", "));
+    row("needs", &gate.needs.join(", "));
+    row("locks", &crate::plan::lock_words(&gate.locks).join(", "));
+    for step in &gate.steps {
+        row(&format!("step {}", step.name), &command(step));
+        row("  in", &step.cwd);
+        row("  exit", &step.exit.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        row("  env", &step.env.keys().cloned().collect::<Vec<_>>().join(", "));
+        row("  timeout", &step.timeout.map(duration).unwrap_or_default());
+    }
+    for runtime in gate.runtimes.iter().filter_map(|id| config.runtimes.get(id)) {
+        let pin = read::read(&config.root, &runtime.pin, runtime.kind).map_or_else(|refusal| refusal.to_string(), |pin| format!("{} ({}:{})", pin.raw, pin.file, pin.line));
+        row(&format!("runtime {}", runtime.id), &pin);
+    }
+    limits(gate);
+    for past in history::runs(&repository.gates).iter().filter(|past| past.gates().iter().any(|(gate, _)| gate == id)).take(5) {
+        let verdict = past.gates().into_iter().find(|(gate, _)| gate == id).map(|(_, verdict)| verdict).unwrap_or_default();
+        let state = past.report.as_ref().and_then(|report| report["gates"].as_array()?.iter().find(|gate| gate["id"] == id).cloned());
+        let why = state.and_then(|gate| gate["why"][0].as_str().map(str::to_owned)).unwrap_or_default();
+        row(&format!("run {}", short(&past.id)), &format!("{verdict}  {why}"));
+    }
+    Ok(Exit::Pass)
+}
+
+fn limits(gate: &Gate) {
+    row("secrets", &gate.secrets.join(", "));
+    row("tools", &gate.tools.join(", "));
+    row("missing", if gate.tools.is_empty() { "" } else if gate.missing_skips { "skip" } else { "fail" });
+    row("timeout", &format!("{}, slow after {}, grace {}", duration(gate.timeout), duration(gate.slow_after), duration(gate.grace)));
+    row("log-max", &size(gate.log_max));
+    row("cpus", &gate.cpus.to_string());
+    row("advisory", if gate.advisory { "yes" } else { "" });
+    row("reports", &if gate.reports() { format!("{{junit}} {}", gate.junit.join(" ")) } else { "none: one case from the exit status".to_owned() });
+    if gate.reports() {
+        row("expect", &format!("min-tests {}", gate.expect.min_tests));
+        for (pattern, min) in &gate.expect.cases {
+            row("", &format!("at least {min} of {pattern}"));
+        }
+        for (pattern, reason, owner) in &gate.expect.skips {
+            row("", &format!("may skip {pattern}: {reason} ({owner})"));
+        }
+    }
+    row("artifacts", &gate.artifacts.join(" "));
+}
+
+fn row(name: &str, value: &str) {
+    if !value.is_empty() {
+        print(&format!("  {name:<18} {value}"));
+    }
+}
+
+fn command(step: &Step) -> String {
+    match &step.run {
+        StepRun::Argv(words) => words.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "),
+        StepRun::Shell(script) => format!("sh -euc {}", shell_word(script)),
+        StepRun::Check { name, with } if with.is_empty() => format!("check {name}"),
+        StepRun::Check { name, with } => format!("check {name} with {}", with.iter().map(|(key, value)| format!("{key} = {}", serde_json::to_string(value).unwrap_or_default())).collect::<Vec<_>>().join(", ")),
+    }
+}

@@ -1,0 +1,73 @@
+//! From a journal on disk to every file of its run: the same for a run that has just ended, one that was killed, and one that is
+//! looked at again a year later.
+
+use crate::journal;
+use crate::model::{Exit, Label};
+use crate::record::Record;
+use crate::report::{Cases, FORMATS, load};
+use crate::rundir::{RunDir, write_atomic};
+use crate::ui::summary::{RedCase, Tally};
+
+/// A run whose files were made.
+pub(super) struct Finished {
+    /// The fold of the journal on disk.
+    pub(super) record: Record,
+    /// What the summary shows.
+    pub(super) tally: Tally,
+    /// Exit status; broken when a file could not be made.
+    pub(super) exit: Exit,
+    /// What went wrong while the files were made.
+    pub(super) faults: Vec<String>,
+    /// Digest of the journal.
+    pub(super) digest: String,
+}
+
+/// Reads the journal and makes every report.
+pub(super) fn finish(run: &RunDir, program: &str) -> Finished {
+    let mut faults = Vec::new();
+    let readout = journal::read(&run.journal()).unwrap_or_else(|cause| {
+        faults.push(format!("failed to read the journal: {cause}"));
+        journal::Readout::default()
+    });
+    let mut record = Record::of(&readout.events);
+    if let Some(fault) = readout.fault {
+        faults.push(format!("the journal ends early: {fault}"));
+        record.ended = false;
+    }
+    if record.head.run.is_empty() {
+        record.head.run.clone_from(&run.id);
+    }
+    let cases = load(&mut record, run);
+    for format in FORMATS {
+        let made = (format.render)(&record, &cases).and_then(|bytes| write_atomic(&run.file(format.file), &bytes).map_err(|cause| cause.to_string()));
+        if let Err(cause) = made {
+            faults.push(format!("failed to write {}: {cause}", format.file));
+        }
+    }
+    let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
+    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest }
+}
+
+fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
+    let order = |gate: &String| record.head.gates.iter().position(|planned| planned.id == *gate);
+    let mut gates: Vec<_> = cases.gates.iter().collect();
+    gates.sort_by_key(|(gate, _)| order(gate));
+    let red = gates.into_iter().flat_map(|(gate, own)| {
+        own.cases.iter().filter(|case| case.red() > 0 && !(case.synthetic && case.name == *gate)).map(|case| RedCase {
+            gate: gate.clone(),
+            name: case.name.clone(),
+            at: case.at.as_ref().map(ToString::to_string).or_else(|| Some(format!("{}:{}", case.file, case.line?)).filter(|_| !case.file.is_empty())),
+            message: case.message.clone(),
+            label: if case.outcomes.len() > 1 { case.label() } else { Label::Unclassified },
+            red: (case.red(), case.outcomes.len() as u32),
+            outcome: case.outcomes.values().copied().max().unwrap_or_default(),
+        })
+    });
+    Tally { red: red.collect(), labels: cases.labels(), program: program.to_owned(), folder: folder(run) }
+}
+
+/// The run's folder as a person here would type it.
+fn folder(run: &RunDir) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    run.path().strip_prefix(&here).unwrap_or(run.path()).display().to_string()
+}

@@ -1,0 +1,183 @@
+//! `gate` and `setup`: the guard outside, the runner inside.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use super::finish::{Finished, finish};
+use super::start::{Ready, Task};
+use super::{Repository, ambient, colour, in_ci, listen, program, repository, say, start};
+use crate::cli::{Cli, Command, Place};
+use crate::event::{EventKind, Refusal, RunStarted, When};
+use crate::journal::Journal;
+use crate::model::{CancelCause, End, Exit};
+use crate::process::guard;
+use crate::run::locks::Locks;
+use crate::run::os::{Os, Site};
+use crate::run::{Inbox, Teller, drive, signals};
+use crate::rundir::{GatesDir, RunDir};
+use crate::ui::lines::Grammar;
+use crate::ui::{Output, choose, summary};
+
+/// Two workers: the loop, and whatever waits.
+const WORKERS: usize = 2;
+
+/// The guard: starts the runner, outlives it, and finishes a run whose runner was killed.
+pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
+    let repository = repository(place)?;
+    let run = new_run_id();
+    let own: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let guard_pid = std::process::id().to_string();
+    let args = ["__run".into(), guard_pid.into(), run.clone().into(), "--".into()].into_iter().chain(own);
+    let guarded = guard::guard(&args.collect::<Vec<OsString>>()).context("failed to start the runner")?;
+    std::fs::remove_dir_all(repository.gates.scratch(&run)).ok();
+    if guarded.swept > 0 {
+        say(&format!("note: {} outlived the run and were ended", crate::text::plural(guarded.swept as u64, "process")));
+    }
+    match guarded.end {
+        End::Code(code) => Ok(exit_of(code)),
+        End::Signal(signal) => Ok(finish_killed(&repository, &run, output, &format!("signal {signal}"))),
+        End::NotStarted(why) | End::Unknown(why) => Ok(finish_killed(&repository, &run, output, &why)),
+    }
+}
+
+fn exit_of(code: i32) -> Exit {
+    Exit::ALL.iter().map(|(exit, _)| *exit).find(|exit| i32::from(exit.code()) == code).unwrap_or(Exit::Broken)
+}
+
+/// The runner is gone without a word: its journal says how far it came, and what it says is red.
+fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) -> Exit {
+    say(&format!("error: the runner was ended by {how}; making the reports from its journal"));
+    let run = repository.gates.run(run);
+    if run.path().is_dir() {
+        let finished = finish(&run, program(&ambient()));
+        show(&finished, output, false);
+    }
+    Exit::Broken
+}
+
+/// Sortable, and short enough to type its end.
+fn new_run_id() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let format = time::macros::format_description!("[year][month][day]-[hour][minute][second]");
+    let stamp = now.format(&format).expect("a constant format of a valid time");
+    let salt = blake3::hash(format!("{} {}", std::process::id(), now.unix_timestamp_nanos()).as_bytes()).to_hex();
+    format!("{stamp}-{}", &salt[..4])
+}
+
+/// The runner: everything between the first event and the last line.
+pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Result<Exit> {
+    guard::become_runner(guard_pid).context("failed to become the runner")?;
+    let cli = Cli::parse_from(std::iter::once(OsString::from("xtask")).chain(argv.iter().cloned()));
+    let (task, output) = match cli.command {
+        Command::Gate(args) => (Task::Gate(args.clone()), args.output),
+        Command::Setup { output } => (Task::Setup, output),
+        _ => anyhow::bail!("only gate and setup have a runner"),
+    };
+    let repository = repository(&cli.place)?;
+    let ambient = ambient();
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().context("failed to start the runtime")?;
+    let folder = repository.gates.create_run(run).with_context(|| format!("failed to create {}", repository.gates.run(run).path().display()))?;
+    let journal = Journal::create(&folder.journal()).context("failed to create the journal")?;
+    // Held until this process ends, so that pruning leaves a living run alone.
+    let alive = std::fs::File::open(folder.journal()).context("failed to open the journal")?;
+    alive.try_lock().context("failed to lock the journal")?;
+
+    let (stop_sender, stop) = tokio::sync::mpsc::unbounded_channel();
+    let (events, inbox) = mpsc::channel();
+    let show_colour = colour(&cli.place, &ambient);
+    let listener = listen::start(inbox, journal, choose(output, show_colour), stop_sender.clone()).context("failed to start the listener")?;
+    let argv: Vec<String> = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut teller = tokio.block_on(async { Teller::new(events) });
+    {
+        let _inside = tokio.enter();
+        signals::listen(stop_sender).context("failed to listen to signals")?;
+    }
+    let head = RunStarted {
+        run: run.to_owned(),
+        wall: time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        argv,
+        manifest: repository.manifest.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        ci: in_ci(&ambient),
+        ..RunStarted::default()
+    };
+    match start::prepare(&repository, &folder, &task, &ambient, head) {
+        Ok(ready) => run_ready(&repository, ready, &mut teller, &tokio, stop),
+        Err(refused) => {
+            teller.tell(EventKind::RunStarted(Box::new(refused.head)));
+            teller.tell(EventKind::RunRefused { cause: refused.cause, problems: refused.problems });
+            teller.tell(EventKind::RunEnded {});
+        }
+    }
+    drop(teller);
+    let heard = listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
+    let mut finished = finish(&folder, program(&ambient));
+    match heard.journal {
+        Ok(digest) if digest == finished.digest => {}
+        Ok(_) => finished.faults.push("the journal on disk is not what was written".to_owned()),
+        Err(why) => finished.faults.push(why),
+    }
+    if heard.record.exit() != finished.record.exit() {
+        finished.faults.push(format!("the run came to {:?} live and to {:?} from its files", heard.record.exit(), finished.record.exit()));
+    }
+    if !finished.faults.is_empty() {
+        finished.exit = Exit::Broken;
+    }
+    show(&finished, output, show_colour);
+    tokio.shutdown_background();
+    Ok(finished.exit)
+}
+
+fn run_ready(repository: &Repository, ready: Ready, teller: &mut Teller, tokio: &tokio::runtime::Runtime, stop: tokio::sync::mpsc::UnboundedReceiver<CancelCause>) {
+    let Ready { head, plan, course, site, tools, warnings } = ready;
+    teller.tell(EventKind::RunStarted(Box::new(head)));
+    for warning in warnings {
+        teller.tell(EventKind::Noted { gate: None, text: warning });
+    }
+    for (phase, credit) in &plan.aside {
+        teller.tell(match credit {
+            Some(run) => EventKind::PhaseCredited { phase: phase.clone(), run: run.clone() },
+            None => EventKind::PhaseUnjudged { phase: phase.clone() },
+        });
+    }
+    for tool in tools {
+        teller.tell(tool);
+    }
+    let before = start::source(&repository.root);
+    teller.tell(EventKind::SourceRead { when: When::Start, source: before });
+    let course = course.of(&plan);
+    let (told_sender, told) = tokio::sync::mpsc::unbounded_channel();
+    let site: Arc<Site> = Arc::new(site);
+    let mut locks = Locks::new(repository.gates.locks());
+    match Os::new(Arc::clone(&site), told_sender) {
+        Ok(mut launch) => tokio.block_on(drive(&course, &mut launch, &mut locks, teller, Inbox { told, stop })),
+        Err(cause) => teller.tell(EventKind::RunRefused { cause: Refusal::Environment, problems: vec![format!("failed to start threads: {cause}")] }),
+    }
+    crate::run::os::lock(&site.probes).save();
+    let after = start::source(&repository.root);
+    teller.tell(EventKind::SourceRead { when: When::End, source: after });
+    teller.tell(EventKind::RunEnded {});
+}
+
+/// The last lines.
+pub(super) fn show(finished: &Finished, output: Output, colour: bool) {
+    if output != Output::Ndjson {
+        for line in summary::summary(&finished.record, &finished.tally, Grammar { colour }) {
+            say(&line);
+        }
+    }
+    for fault in &finished.faults {
+        say(&format!("error: {fault}"));
+    }
+}
+
+/// Where a run's folder is, for `report`.
+pub(super) fn folder(gates: &GatesDir, word: &str) -> Result<RunDir, String> {
+    gates.find_run(word).map(|id| gates.run(&id))
+}
+

@@ -1,0 +1,137 @@
+//! One file a command. The only room that puts the others together.
+
+mod check;
+mod doctor;
+mod explain;
+mod finish;
+mod gate;
+mod junit;
+mod list;
+mod listen;
+mod plan;
+mod report;
+mod runs;
+mod schema;
+mod start;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::checks::CHECKS;
+use crate::cli::{Cli, Colour, Command, Place};
+use crate::config::{self, CheckSpec, Config, Profile};
+use crate::model::Exit;
+use crate::pins::Ambient;
+use crate::rundir::GatesDir;
+
+/// Runs a command.
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let place = &cli.place;
+    match cli.command {
+        Command::Gate(args) => gate::guarded(place, args.output),
+        Command::Setup { output } => gate::guarded(place, output),
+        Command::Runner { guard, run, argv } => gate::runner(guard, &run, &argv),
+        Command::Plan(args) => plan::run(place, &args),
+        Command::List => list::run(place),
+        Command::Explain { gate } => explain::run(place, &gate),
+        Command::Doctor => doctor::run(place),
+        Command::Runs { command } => runs::run(place, command),
+        Command::Report { run } => report::run(place, &run),
+        Command::Check(args) => check::run(place, &args),
+        Command::Junit { files, json } => junit::run(&files, json),
+        Command::Schema => schema::run(),
+    }
+}
+
+/// Where the repository is.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    /// Folder of the manifest.
+    pub(crate) root: PathBuf,
+    /// The manifest.
+    pub(crate) manifest: PathBuf,
+    /// `.gates/`.
+    pub(crate) gates: GatesDir,
+}
+
+/// Finds the repository that a command line means.
+pub(crate) fn repository(place: &Place) -> anyhow::Result<Repository> {
+    let here = std::env::current_dir().context("failed to read the working folder")?;
+    let from = place.directory.as_ref().map_or_else(|| here.clone(), |folder| here.join(folder));
+    let manifest = match &place.manifest {
+        Some(file) => Some(from.join(file)),
+        None => config::find(&from),
+    };
+    let hint = "hint: run it inside a repository that has one, or point to it with -C DIR or --manifest FILE";
+    let manifest = manifest.with_context(|| format!("there is no gates.toml in {} or above\n  {hint}", from.display()))?;
+    let manifest = manifest.canonicalize().with_context(|| format!("failed to find `{}`\n  {hint}", manifest.display()))?;
+    let root = manifest.parent().context("the manifest has no folder")?.to_owned();
+    Ok(Repository { gates: GatesDir::new(&root), root, manifest })
+}
+
+/// The caller's environment; names and values that are not UTF-8 stay behind.
+pub(crate) fn ambient() -> Ambient {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// What gates.toml may say of checks.
+pub(crate) fn check_specs() -> Vec<CheckSpec> {
+    CHECKS.iter().map(|check| check.spec).collect()
+}
+
+/// Loads the configuration; its problems are printed and become exit 2.
+pub(crate) fn load(repository: &Repository, ambient: &Ambient) -> anyhow::Result<Result<Config, Exit>> {
+    match config::load(&repository.root, &repository.manifest, &check_specs(), in_ci(ambient)) {
+        Ok(config) => Ok(Ok(config)),
+        Err(problems) => {
+            for problem in &problems {
+                say(&format!("error: {problem}\n"));
+            }
+            say(&format!("{} in {}", crate::text::plural(problems.len() as u64, "problem"), repository.manifest.display()));
+            Ok(Err(Exit::Usage))
+        }
+    }
+}
+
+/// CI is set to something that does not mean no.
+pub(crate) fn in_ci(ambient: &Ambient) -> bool {
+    ambient.get("CI").is_some_and(|value| !["", "0", "false"].contains(&value.as_str()))
+}
+
+/// The profile that a command line means.
+pub(crate) fn profile(config: &Config, name: Option<&str>, ambient: &Ambient) -> Result<Profile, String> {
+    let name = name.unwrap_or(if in_ci(ambient) { "ci" } else { "local" });
+    config.profiles.get(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = config.profiles.keys().map(String::as_str).collect();
+        format!("there is no profile `{name}`\n  hint: known: {}", known.join(", "))
+    })
+}
+
+/// Colour for standard error.
+pub(crate) fn colour(place: &Place, ambient: &Ambient) -> bool {
+    match place.color {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => console::user_attended_stderr() && ambient.get("NO_COLOR").is_none_or(String::is_empty) && ambient.get("TERM").is_none_or(|term| term != "dumb"),
+    }
+}
+
+/// How a person called this program.
+pub(crate) fn program(ambient: &BTreeMap<String, String>) -> &'static str {
+    if ambient.contains_key("CARGO") { "cargo xtask" } else { "xtask" }
+}
+
+/// Talk goes to standard error.
+#[expect(clippy::print_stderr, reason = "talk of commands that have no reporter")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Data goes to standard output; a reader that went away is no error.
+pub(crate) fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).ok();
+}

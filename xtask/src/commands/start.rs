@@ -1,0 +1,292 @@
+//! Everything that must hold before a gate may start: configuration, plan, pins, tools, secrets, a clean tree. What does not hold
+//! refuses the run with all reasons at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::{Repository, check_specs, in_ci, profile};
+use crate::cli::GateArgs;
+use crate::config::{self, Config, MissingRule, Profile};
+use crate::event::{EventKind, Refusal, RunStarted, Source};
+use crate::git;
+use crate::history;
+use crate::mask::MIN_SECRET;
+use crate::model::{FlakyRule, Policy, Skip};
+use crate::pins::probe::Probes;
+use crate::pins::{self, Ambient, Interpreter};
+use crate::plan::{self, Plan, Request, Work};
+use crate::run::os::Site;
+use crate::run::{Course, Limits};
+use crate::rundir::{RunDir, file_ref, write_atomic};
+
+/// Longest time for a set-up.
+const INSTALL: Limits = Limits { timeout: Duration::from_secs(30 * 60), slow_after: Duration::from_secs(60), grace: Duration::from_secs(5) };
+
+/// What the runner is to do.
+pub(super) enum Task {
+    /// Run gates.
+    Gate(GateArgs),
+    /// Only set up.
+    Setup,
+}
+
+/// A run that may start.
+pub(super) struct Ready {
+    pub(super) head: RunStarted,
+    pub(super) plan: Plan,
+    pub(super) course: CourseParts,
+    pub(super) site: Site,
+    pub(super) tools: Vec<EventKind>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A course without the plan that it borrows.
+pub(super) struct CourseParts {
+    limits: BTreeMap<String, Limits>,
+    slots: u32,
+    fail_fast: bool,
+    flaky: FlakyRule,
+    left_out: Vec<(usize, Skip)>,
+}
+
+impl CourseParts {
+    pub(super) fn of(self, plan: &Plan) -> Course<'_> {
+        Course { plan, limits: self.limits, install: INSTALL, slots: self.slots, fail_fast: self.fail_fast, flaky: self.flaky, left_out: self.left_out }
+    }
+}
+
+/// A run that may not.
+pub(super) struct Refused {
+    pub(super) head: RunStarted,
+    pub(super) cause: Refusal,
+    pub(super) problems: Vec<String>,
+}
+
+/// The state of the source as an event tells it.
+pub(super) fn source(root: &Path) -> Source {
+    let git::State { commit, tree, dirty } = git::state(root);
+    Source { commit, tree, dirty }
+}
+
+/// Prepares a run, or says why it may not start.
+pub(super) fn prepare(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, mut head: RunStarted) -> Result<Ready, Refused> {
+    if let Task::Gate(args) = task {
+        head.targets.clone_from(&args.targets);
+    }
+    let refuse = |head: &RunStarted, cause, problems| Refused { head: head.clone(), cause, problems };
+    let mut config = match config::load(&repository.root, &repository.manifest, &check_specs(), in_ci(ambient)) {
+        Ok(config) => config,
+        Err(problems) => return Err(refuse(&head, Refusal::Config, problems.iter().map(ToString::to_string).collect())),
+    };
+    head.config = keep_manifest(repository, folder);
+    let named = if let Task::Gate(args) = task { args.profile.as_deref() } else { None };
+    let profile = profile(&config, named, ambient).map_err(|why| refuse(&head, Refusal::Config, vec![why]))?;
+    if profile.exact_pins {
+        config.runtimes.values_mut().for_each(|runtime| runtime.policy = Policy::Exact);
+    }
+    let cores = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
+    let jobs = if let Task::Gate(args) = task { args.jobs } else { None };
+    let slots = jobs.or(profile.jobs).unwrap_or(cores);
+    head.profile.clone_from(&profile.name);
+    head.jobs = slots;
+    head.flaky = Some(profile.flaky);
+
+    let probes = Probes::load(repository.gates.cache("probes.json"));
+    let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
+    let plan = match task {
+        Task::Setup => setup_plan(&config),
+        Task::Gate(args) => gate_plan(repository, args, &profile, slots, &mut pins, &mut head).map_err(|(cause, why)| refuse(&head, cause, vec![why]))?,
+    };
+    head.phases.clone_from(&plan.phases);
+    head.gates.clone_from(&plan.gates);
+    head.partial.clone_from(&plan.partial);
+    head.installs.clone_from(&plan.runtimes);
+    for runtime in &plan.runtimes {
+        pins.find(runtime);
+    }
+    let Pins { probes, found, problems, .. } = pins;
+    probes.save();
+    if !problems.is_empty() {
+        return Err(refuse(&head, Refusal::Pin, problems));
+    }
+    let mut left_out = deselected(&plan);
+    let mut tools = Vec::new();
+    let mut problems = look_for_tools(&config, &profile, &plan, ambient, &mut left_out, &mut tools);
+    problems.extend(missing_secrets(&config, &plan, ambient));
+    if profile.clean_tree && source(&repository.root).dirty.is_some() {
+        problems.push(format!("profile {} wants a clean tree, and there are uncommitted changes\n  hint: commit or stash them; `git status` lists them", profile.name));
+    }
+    if !problems.is_empty() {
+        return Err(refuse(&head, Refusal::Environment, problems));
+    }
+    if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= plan.work.iter().filter(|work| matches!(work, Work::Gate(_))).count() {
+        return Err(refuse(&head, Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
+    }
+    // A set-up that only skipped gates would use is not worth its time.
+    let warnings = config.warnings.iter().map(|warning| format!("{}:{}: {} ({})", warning.file, warning.line, warning.message, warning.hint)).collect();
+    let limits = config.gates.values().map(|gate| (gate.id.clone(), Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace })).collect();
+    let (fail_fast, extra) = if let Task::Gate(args) = task { (args.fail_fast || profile.fail_fast, args.extra.clone()) } else { (false, Vec::new()) };
+    let course = CourseParts { limits, slots, fail_fast, flaky: profile.flaky, left_out };
+    let site = Site {
+        gates: repository.gates.clone(),
+        run: folder.clone(),
+        xtask: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
+        ambient: ambient.clone(),
+        interpreters: found,
+        probes: Mutex::new(probes),
+        environments: Mutex::default(),
+        in_use: Mutex::default(),
+        extra,
+        slots,
+        runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),
+        config,
+    };
+    Ok(Ready { head, plan, course, site, tools, warnings })
+}
+
+fn keep_manifest(repository: &Repository, folder: &RunDir) -> Option<crate::model::FileRef> {
+    let bytes = std::fs::read(&repository.manifest).ok()?;
+    write_atomic(&folder.file("gates.toml"), &bytes).ok()?;
+    file_ref(&folder.file("gates.toml"), "gates.toml").ok()
+}
+
+struct Pins<'a> {
+    config: &'a Config,
+    ambient: &'a Ambient,
+    probes: Probes,
+    found: BTreeMap<String, Interpreter>,
+    problems: Vec<String>,
+}
+
+impl Pins<'_> {
+    fn find(&mut self, id: &str) {
+        let runtime = &self.config.runtimes[id];
+        if self.found.contains_key(id) {
+            return;
+        }
+        match pins::find(&self.config.root, runtime, runtime.policy, self.ambient, &mut self.probes) {
+            Ok(interpreter) => {
+                self.found.insert(id.to_owned(), interpreter);
+            }
+            Err(why) => self.problems.push(why),
+        }
+    }
+}
+
+fn setup_plan(config: &Config) -> Plan {
+    let runtimes: Vec<String> = config.runtimes.keys().cloned().collect();
+    Plan {
+        work: runtimes.iter().cloned().map(Work::Install).collect(),
+        tasks: runtimes.iter().map(|_| plan::schedule::Task { cpus: 1, weight: 1, ..Default::default() }).collect(),
+        runtimes,
+        ..Plan::default()
+    }
+}
+
+fn gate_plan(repository: &Repository, args: &GateArgs, profile: &Profile, jobs: u32, pins: &mut Pins<'_>, head: &mut RunStarted) -> Result<Plan, (Refusal, String)> {
+    let mut request = Request {
+        targets: args.targets.clone(),
+        skip: args.skip.clone(),
+        runs: args.runs,
+        jobs,
+        alone: args.alone,
+        extra: args.extra.clone(),
+        durations: history::durations(&repository.gates),
+        ..Request::default()
+    };
+    if args.failed {
+        only_failed(repository, &mut request, &head.run).map_err(|why| (Refusal::Nothing, why))?;
+        head.targets.clone_from(&request.targets);
+    }
+    if request.targets.is_empty() {
+        let known: Vec<&str> = pins.config.phases.keys().map(String::as_str).collect();
+        return Err((Refusal::Config, format!("name a phase or a gate\n  hint: phases: {}; `list` shows the gates", known.join(", "))));
+    }
+    if !args.alone {
+        request.credited = credits(repository, &request, profile, pins, head);
+    }
+    plan::plan(pins.config, profile, &request).map_err(|why| (Refusal::Config, why))
+}
+
+/// What was not green in the newest run before this one.
+fn only_failed(repository: &Repository, request: &mut Request, own: &str) -> Result<(), String> {
+    let past = history::runs(&repository.gates).into_iter().find(|past| past.id != own && !past.targets().is_empty() && !past.gates().is_empty());
+    let past = past.ok_or("--failed: there is no earlier run\n  hint: run the phase first")?;
+    if request.targets.is_empty() {
+        request.targets = past.targets();
+    }
+    let failed: Vec<String> = past.gates().into_iter().filter(|(_, verdict)| verdict != "pass").map(|(id, _)| id).collect();
+    if failed.is_empty() {
+        return Err(format!("--failed: everything was green in run {}", crate::rundir::short(&past.id)));
+    }
+    request.only = Some((failed, format!("--failed of run {}", crate::rundir::short(&past.id))));
+    Ok(())
+}
+
+/// Phases that the asked ones require and that an earlier run judged green for the same code, pins, profile and gates.toml.
+fn credits(repository: &Repository, request: &Request, profile: &Profile, pins: &mut Pins<'_>, head: &RunStarted) -> BTreeMap<String, String> {
+    let asked = request.targets.iter().filter_map(|name| pins.config.phases.get(name));
+    let required: Vec<String> = asked.flat_map(|phase| phase.requires.iter().cloned()).filter(|phase| !request.targets.contains(phase)).collect();
+    if required.is_empty() {
+        return BTreeMap::new();
+    }
+    let ids: Vec<String> = pins.config.runtimes.keys().cloned().collect();
+    let problems_before = pins.problems.len();
+    for id in ids {
+        pins.find(&id);
+    }
+    pins.problems.truncate(problems_before); // a runtime that this run does not use is not its problem
+    let versions = pins.found.iter().map(|(id, found)| (id.clone(), found.says.version.clone())).collect();
+    let source = source(&repository.root);
+    let config = head.config.as_ref().map(|file| file.blake3.clone()).unwrap_or_default();
+    let wanted = history::Wanted { source: &source, profile: &profile.name, config: &config, versions: &versions };
+    required.into_iter().filter_map(|phase| history::credit(&repository.gates, &phase, &wanted).map(|run| (phase, run))).collect()
+}
+
+fn deselected(plan: &Plan) -> Vec<(usize, Skip)> {
+    let is_out = |work: &Work| matches!(work, Work::Gate(job) if plan.deselected.contains(&job.gate));
+    plan.work.iter().enumerate().filter(|(_, work)| is_out(work)).map(|(task, _)| (task, Skip::Deselected)).collect()
+}
+
+fn look_for_tools(config: &Config, profile: &Profile, plan: &Plan, ambient: &Ambient, left_out: &mut Vec<(usize, Skip)>, tools: &mut Vec<EventKind>) -> Vec<String> {
+    let mut problems = Vec::new();
+    let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
+    for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
+        let gate = &config.gates[&planned.id];
+        let mut missing = None;
+        for tool in &gate.tools {
+            let found = which::which_in(tool, Some(path), &config.root).ok();
+            tools.push(EventKind::ToolFound { gate: gate.id.clone(), tool: tool.clone(), path: found.as_ref().map(|file| file.display().to_string()) });
+            if found.is_none() {
+                missing = Some(tool.clone());
+            }
+        }
+        let Some(tool) = missing else { continue };
+        if gate.missing_skips && profile.missing == MissingRule::AsDeclared {
+            let mine = |work: &Work| matches!(work, Work::Gate(job) if job.gate == gate.id);
+            left_out.extend(plan.work.iter().enumerate().filter(|(_, work)| mine(work)).map(|(task, _)| (task, Skip::Tool(tool.clone()))));
+        } else {
+            let rule = if gate.missing_skips { format!("; profile {} does not allow missing = \"skip\"", profile.name) } else { String::new() };
+            problems.push(format!("gate `{}`: tool `{tool}` is not on this machine{rule}\n  hint: install {tool}", gate.id));
+        }
+    }
+    problems
+}
+
+fn missing_secrets(config: &Config, plan: &Plan, ambient: &Ambient) -> Vec<String> {
+    let mut problems = Vec::new();
+    for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
+        for name in &config.gates[&planned.id].secrets {
+            match ambient.get(name).filter(|value| !value.is_empty()) {
+                None => problems.push(format!("gate `{}`: its secret `{name}` is not set\n  hint: {name}=... in the environment of this command", planned.id)),
+                Some(value) if value.len() < MIN_SECRET => {
+                    problems.push(format!("gate `{}`: its secret `{name}` has fewer than {MIN_SECRET} characters, which cannot be masked\n  hint: use a longer value", planned.id));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    problems
+}

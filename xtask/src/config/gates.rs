@@ -1,0 +1,276 @@
+//! Gates and their steps: from what the tables say to what they mean. Knows the ids they may name, no process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::resolve::{Input, Report, env_templates, find_cycle, template};
+use super::schema::{self, GatesToml, MissingWord};
+use super::template::Names;
+use super::{CheckSpec, Gate, LockUse, Step, StepRun};
+use crate::model::Expect;
+use crate::text::{closest, parse_size};
+
+/// GitHub kills ten seconds after its first signal, and the sweep wants its share.
+const CI_GRACE: Duration = Duration::from_secs(6);
+
+/// All gates by id.
+pub(super) fn resolve(said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> BTreeMap<String, Gate> {
+    let mut gates = BTreeMap::new();
+    for (id, gate) in &said.gate {
+        gates.insert(id.clone(), resolve_gate(id, gate, said, input, report));
+    }
+    let edges = said.gate.iter().map(|(id, gate)| (id.as_str(), gate.needs.iter().map(String::as_str).collect())).collect();
+    if let Some(cycle) = find_cycle(&edges) {
+        report.push(&["gate", &cycle[0], "needs"], format!("gates need each other: {}", cycle.join(" -> ")), "take one of these edges out");
+    }
+    shared_reports(said, report);
+    gates
+}
+
+fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> Gate {
+    let path = |key| ["gate", id, key];
+    references(id, gate, said, report);
+    for (key, globs) in [("junit", &gate.junit), ("artifacts", &gate.artifacts)] {
+        for (index, glob) in globs.iter().enumerate() {
+            let at = index.to_string();
+            let here = ["gate", id, key, &at];
+            report.inside(&here, glob);
+            check_glob(glob, &here, report);
+        }
+    }
+    let duration = |own: &Option<String>, default: &Option<String>, built_in| {
+        let text = own.as_deref().or(default.as_deref()).unwrap_or(built_in);
+        humantime::parse_duration(text).unwrap_or(Duration::from_secs(600))
+    };
+    let timeout = duration(&gate.timeout, &said.defaults.timeout, "10m");
+    let slow_after = duration(&gate.slow_after, &said.defaults.slow_after, "60s");
+    let mut grace = duration(&gate.grace, &said.defaults.grace, "5s");
+    if input.in_ci {
+        grace = grace.min(CI_GRACE);
+    }
+    let log_max = gate.log_max.as_deref().or(said.defaults.log_max.as_deref()).unwrap_or("2GiB");
+    let expect = resolve_expect(id, gate.expect.as_ref(), report);
+    let resolved = Gate {
+        id: id.to_owned(),
+        title: gate.title.clone().unwrap_or_else(|| id.to_owned()),
+        owner: gate.owner.clone(),
+        steps: resolve_steps(id, gate, said, input, report),
+        runtimes: gate.runtimes.clone(),
+        secrets: gate.secrets.clone(),
+        needs: gate.needs.clone(),
+        locks: resolve_locks(id, gate, said, report),
+        cpus: gate.cpus.unwrap_or(1),
+        tools: gate.tools.clone(),
+        missing_skips: gate.missing == Some(MissingWord::Skip),
+        advisory: gate.advisory.unwrap_or(false),
+        timeout,
+        slow_after,
+        grace,
+        log_max: parse_size(log_max).unwrap_or(2 << 30),
+        runs: gate.runs,
+        junit: gate.junit.clone(),
+        artifacts: gate.artifacts.clone(),
+        expect,
+    };
+    if gate.expect.is_some() && !resolved.reports() {
+        report.push(&path("expect"), format!("gate `{id}` expects cases and writes no report"), "write one to {junit} in run, or name it in junit = [\"...\"]");
+    }
+    if gate.missing.is_some() && gate.tools.is_empty() {
+        report.push(&path("missing"), format!("gate `{id}` says what a missing tool means and names none"), "tools = [\"docker\"]");
+    }
+    resolved
+}
+
+fn references(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Report<'_>) {
+    for (index, name) in gate.runtimes.iter().enumerate() {
+        report.known(&["gate", id, "runtimes", &index.to_string()], "runtime", name, said.runtime.keys().map(String::as_str));
+    }
+    for (index, name) in gate.needs.iter().enumerate() {
+        report.known(&["gate", id, "needs", &index.to_string()], "gate", name, said.gate.keys().map(String::as_str));
+    }
+    if gate.owner.trim().is_empty() {
+        report.push(&["gate", id, "owner"], "the owner is empty", "name who answers for this gate");
+    }
+    for (index, name) in gate.secrets.iter().enumerate() {
+        let good = !name.is_empty() && name != "PATH" && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !good {
+            report.push(&["gate", id, "secrets", &index.to_string()], format!("`{name}` is not a variable's name"), "such as \"API_KEY\"");
+        }
+    }
+}
+
+fn resolve_locks(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Report<'_>) -> Vec<LockUse> {
+    let mut locks = Vec::new();
+    for (index, text) in gate.locks.iter().enumerate() {
+        let place = index.to_string();
+        let here = ["gate", id, "locks", &place];
+        let (name, mode) = text.split_once(':').unwrap_or((text, ""));
+        if !["", "shared"].contains(&mode) {
+            report.push(&here, format!("`{mode}` is not a mode of a lock"), "\"ID\" takes all of it, \"ID:shared\" one unit");
+        }
+        if report.known(&here, "lock", name, said.lock.keys().map(String::as_str)) {
+            let max = said.lock.get(name).and_then(|lock| lock.max).unwrap_or(1);
+            locks.push(LockUse { lock: name.to_owned(), shared: mode == "shared", max });
+        }
+    }
+    locks.sort_by(|a, b| a.lock.cmp(&b.lock));
+    if let Some(twice) = locks.windows(2).find(|pair| pair[0].lock == pair[1].lock) {
+        report.push(&["gate", id, "locks"], format!("lock `{}` stands twice", twice[0].lock), "name it once");
+    }
+    locks
+}
+
+fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> Vec<Step> {
+    let own = [gate.run.is_some(), gate.shell.is_some(), gate.check.is_some(), gate.steps.is_some()];
+    if own.iter().filter(|given| **given).count() != 1 {
+        report.push(&["gate", id], format!("gate `{id}` needs exactly one of run, shell, check, steps"), "run = [\"program\", \"argument\"]");
+    }
+    let single;
+    let steps = if let Some(steps) = &gate.steps {
+        for (key, given) in [("exit", gate.exit.is_some()), ("with", gate.with.is_some())] {
+            if given {
+                report.push(&["gate", id, key], format!("`{key}` belongs to the steps here"), "move it into [[gate.ID.steps]]");
+            }
+        }
+        &steps[..]
+    } else {
+        single = [schema::Step {
+            name: None,
+            run: gate.run.clone(),
+            shell: gate.shell.clone(),
+            check: gate.check.clone(),
+            with: gate.with.clone(),
+            exit: gate.exit.clone(),
+            cwd: None,
+            env: BTreeMap::new(),
+            timeout: None,
+        }];
+        &single[..]
+    };
+    let mut resolved: Vec<Step> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let place = index.to_string();
+        let base: Vec<&str> = if gate.steps.is_some() { vec!["gate", id, "steps", &place] } else { vec!["gate", id] };
+        let step = resolve_step(step, index, &base, gate, &StepNames { said, input }, report);
+        if resolved.iter().any(|earlier| earlier.name == step.name) {
+            report.push(&base, format!("two steps are named `{}`", step.name), "a step's name is unique in its gate");
+        }
+        resolved.push(step);
+    }
+    resolved
+}
+
+struct StepNames<'a> {
+    said: &'a GatesToml,
+    input: Input<'a>,
+}
+
+fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema::Gate, names: &StepNames<'_>, report: &mut Report<'_>) -> Step {
+    let at = |key| base.iter().copied().chain([key]).collect::<Vec<&str>>();
+    let runtimes: Vec<&str> = gate.runtimes.iter().map(String::as_str).filter(|id| names.said.runtime.contains_key(*id)).collect();
+    let words = Names { runtimes: &runtimes, needs: &gate.needs };
+    let given = [step.run.is_some(), step.shell.is_some(), step.check.is_some()].iter().filter(|given| **given).count();
+    if gate.steps.is_some() && given != 1 {
+        report.push(base, format!("step {} needs exactly one of run, shell, check", index + 1), "run = [\"program\", \"argument\"]");
+    }
+    if step.with.is_some() && step.check.is_none() {
+        report.push(&at("with"), "`with` belongs to a check", "check = \"NAME\"");
+    }
+    let run = if let Some(check) = &step.check {
+        let with: Vec<(String, toml::Value)> = step.with.iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+        check_with(check, &with, names.input.checks, base, report);
+        StepRun::Check { name: check.clone(), with }
+    } else if let Some(script) = &step.shell {
+        StepRun::Shell(script.clone())
+    } else {
+        let argv = step.run.as_deref().unwrap_or_default();
+        if argv.first().is_some_and(String::is_empty) {
+            report.push(&at("run"), "the program's name is empty", "run = [\"program\", \"argument\"]");
+        }
+        StepRun::Argv(argv.iter().filter_map(|word| template(word, words, &at("run"), report)).collect())
+    };
+    let cwd = step.cwd.as_ref().or(gate.cwd.as_ref()).cloned().unwrap_or_else(|| ".".to_owned());
+    report.inside(&at("cwd"), &cwd);
+    let mut env = env_templates(&gate.env, words, &["gate", base[1], "env"], report);
+    env.extend(env_templates(&step.env, words, &at("env"), report));
+    if let Some(clash) = gate.secrets.iter().find(|name| env.contains_key(*name)) {
+        report.push(base, format!("`{clash}` is both a secret and set in env"), "a secret's value comes from the caller's environment alone");
+    }
+    Step {
+        name: step.name.clone().unwrap_or_else(|| (index + 1).to_string()),
+        run,
+        exit: step.exit.as_ref().map_or_else(|| vec![0], |codes| codes.iter().map(|code| i32::from(*code)).collect()),
+        cwd,
+        env,
+        timeout: step.timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok()),
+    }
+}
+
+fn check_with(name: &str, with: &[(String, toml::Value)], checks: &[CheckSpec], base: &[&str], report: &mut Report<'_>) {
+    let at = |keys: &[&'static str]| base.iter().copied().chain(keys.iter().copied()).collect::<Vec<&str>>();
+    let Some(spec) = checks.iter().find(|spec| spec.name == name) else {
+        let names: Vec<&str> = checks.iter().map(|spec| spec.name).collect();
+        let hint = closest(name, names.iter().copied()).map_or_else(|| format!("known checks: {}", names.join(", ")), |near| format!("did you mean \"{near}\"?"));
+        report.push(&at(&["check"]), format!("there is no check `{name}`"), hint);
+        return;
+    };
+    for (key, value) in with {
+        let here: Vec<&str> = base.iter().copied().chain(["with", key.as_str()]).collect();
+        let Some(known) = spec.keys.iter().find(|known| known.name == key) else {
+            let names: Vec<&str> = spec.keys.iter().map(|known| known.name).collect();
+            report.push(&here, format!("check `{name}` has no key `{key}`"), format!("its keys: {}", names.join(", ")));
+            continue;
+        };
+        let good = match known.kind {
+            "string" => value.is_str(),
+            "integer" => value.is_integer(),
+            "boolean" => value.is_bool(),
+            _ => value.as_array().is_some_and(|list| list.iter().all(toml::Value::is_str)),
+        };
+        if !good {
+            report.push(&here, format!("`{key}` is not a {}", known.kind), known.doc);
+        }
+    }
+    for key in spec.keys.iter().filter(|key| key.required && !with.iter().any(|(given, _)| given == key.name)) {
+        report.push(&at(&["check"]), format!("check `{name}` needs `{}`", key.name), key.doc);
+    }
+}
+
+fn resolve_expect(id: &str, said: Option<&schema::Expect>, report: &mut Report<'_>) -> Expect {
+    let Some(said) = said else { return Expect { min_tests: 1, ..Expect::default() } };
+    for (index, cases) in said.cases.iter().enumerate() {
+        check_glob(&cases.pattern, &["gate", id, "expect", "cases", &index.to_string(), "match"], report);
+    }
+    for (index, skip) in said.skips.iter().enumerate() {
+        check_glob(&skip.pattern, &["gate", id, "expect", "skips", &index.to_string(), "match"], report);
+        if skip.reason.trim().is_empty() || skip.owner.trim().is_empty() {
+            report.push(&["gate", id, "expect", "skips", &index.to_string()], "a declared skip needs a reason and an owner", "reason = \"...\", owner = \"...\"");
+        }
+    }
+    Expect {
+        min_tests: said.min_tests.unwrap_or(1),
+        cases: said.cases.iter().map(|cases| (cases.pattern.clone(), cases.min.unwrap_or(1))).collect(),
+        skips: said.skips.iter().map(|skip| (skip.pattern.clone(), skip.reason.clone(), skip.owner.clone())).collect(),
+    }
+}
+
+fn check_glob(glob: &str, path: &[&str], report: &mut Report<'_>) {
+    if let Err(cause) = globset::Glob::new(glob) {
+        report.push(path, format!("`{glob}` is not a glob: {}", cause.kind()), "globs know * ** ? {a,b} and [ab]; write \\[ for a plain bracket");
+    }
+}
+
+/// Two gates that write one report would erase or judge each other's.
+fn shared_reports(said: &GatesToml, report: &mut Report<'_>) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (id, gate) in &said.gate {
+        for (index, glob) in gate.junit.iter().enumerate() {
+            if let Some(other) = owners.insert(glob, id)
+                && other != id
+            {
+                let message = format!("gates `{other}` and `{id}` both claim the report `{glob}`");
+                report.push(&["gate", id, "junit", &index.to_string()], message, "give each gate a file of its own, best by {junit}");
+            }
+        }
+    }
+}

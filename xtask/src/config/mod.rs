@@ -1,0 +1,245 @@
+//! gates.toml: text -> problems or a meaning. Knows the file's rules; does not know what a run is.
+
+mod gates;
+mod problem;
+mod profile;
+mod resolve;
+pub mod schema;
+mod template;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use problem::{Problem, Source};
+pub use profile::{MissingRule, Profile};
+pub use template::{Part, Placeholder, Template};
+
+use crate::model::{Expect, Policy};
+
+/// A runtime: an interpreter and the environment that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// Id.
+    pub id: String,
+    /// How its pin is read and its version probed.
+    pub kind: schema::RuntimeKind,
+    /// Pin file, relative to the root.
+    pub pin: String,
+    /// How strictly it must match.
+    pub policy: Policy,
+    /// Folder of `install`, relative to the root.
+    pub cwd: String,
+    /// Files whose digest decides whether `install` runs.
+    pub lockfiles: Vec<String>,
+    /// Commands that make the environment.
+    pub install: Vec<Vec<Template>>,
+    /// Folders before the interpreter's on PATH.
+    pub bin: Vec<String>,
+    /// Environment of everything that names it.
+    pub env: BTreeMap<String, Template>,
+}
+
+/// A phase.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// Id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Phases judged first.
+    pub requires: Vec<String>,
+    /// Gates in their order.
+    pub gates: Vec<String>,
+    /// Iterations.
+    pub runs: Option<u32>,
+}
+
+/// A use of a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockUse {
+    /// Lock id.
+    pub lock: String,
+    /// Takes one unit of this many; otherwise all.
+    pub shared: bool,
+    /// Units that the lock has.
+    pub max: u32,
+}
+
+/// A gate with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Processes, in order.
+    pub steps: Vec<Step>,
+    /// Runtime ids.
+    pub runtimes: Vec<String>,
+    /// Names of secret environment variables.
+    pub secrets: Vec<String>,
+    /// Gates that run first.
+    pub needs: Vec<String>,
+    /// Locks held while it runs, sorted by id.
+    pub locks: Vec<LockUse>,
+    /// Slots.
+    pub cpus: u32,
+    /// Programs that must be there.
+    pub tools: Vec<String>,
+    /// A missing tool skips instead of failing.
+    pub missing_skips: bool,
+    /// Never changes a verdict.
+    pub advisory: bool,
+    /// Of an attempt.
+    pub timeout: Duration,
+    /// Period of slow notices.
+    pub slow_after: Duration,
+    /// TERM to KILL.
+    pub grace: Duration,
+    /// Of a log, in bytes.
+    pub log_max: u64,
+    /// Iterations, where the gate says.
+    pub runs: Option<u32>,
+    /// Report globs in fixed places, relative to the root.
+    pub junit: Vec<String>,
+    /// Artifact globs, relative to the root.
+    pub artifacts: Vec<String>,
+    /// What its reports must hold.
+    pub expect: Expect,
+}
+
+impl Gate {
+    /// The gate promises a report.
+    pub fn reports(&self) -> bool {
+        !self.junit.is_empty() || self.steps.iter().any(Step::wants_junit)
+    }
+}
+
+/// What a step runs.
+#[derive(Clone, Debug)]
+pub enum StepRun {
+    /// A command as words.
+    Argv(Vec<Template>),
+    /// A script for `sh -euc`.
+    Shell(String),
+    /// A built-in check with its keys.
+    Check { name: String, with: Vec<(String, toml::Value)> },
+}
+
+/// One process of a gate.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Name, unique in the gate.
+    pub name: String,
+    /// What it runs.
+    pub run: StepRun,
+    /// Accepted exit codes.
+    pub exit: Vec<i32>,
+    /// Folder, relative to the root.
+    pub cwd: String,
+    /// Environment over the runtimes'.
+    pub env: BTreeMap<String, Template>,
+    /// Its own timeout.
+    pub timeout: Option<Duration>,
+}
+
+impl Step {
+    /// The step writes a report to `{junit}`: it says so, or it is a check, which always does.
+    pub fn wants_junit(&self) -> bool {
+        let names = |word: &Template| word.places().any(|place| *place == Placeholder::Junit);
+        let in_run = match &self.run {
+            StepRun::Argv(words) => words.iter().any(names),
+            StepRun::Shell(script) => script.contains("GATE_JUNIT"),
+            StepRun::Check { .. } => true,
+        };
+        in_run || self.env.values().any(names)
+    }
+}
+
+/// A built-in check as gates.toml may name it.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckSpec {
+    /// Name.
+    pub name: &'static str,
+    /// Keys of `with`: name, type word, required, meaning.
+    pub keys: &'static [CheckKey],
+}
+
+/// A key of a check's `with` table.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckKey {
+    /// Key.
+    pub name: &'static str,
+    /// `string`, `integer`, `boolean` or `list`.
+    pub kind: &'static str,
+    /// It must be given.
+    pub required: bool,
+    /// Meaning.
+    pub doc: &'static str,
+}
+
+/// What gates.toml means.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of gates.toml.
+    pub root: PathBuf,
+    /// The manifest's name, relative to where it was found.
+    pub file: String,
+    /// Runtimes by id.
+    pub runtimes: BTreeMap<String, Runtime>,
+    /// Phases by id.
+    pub phases: BTreeMap<String, Phase>,
+    /// Gates by id.
+    pub gates: BTreeMap<String, Gate>,
+    /// Profiles by name, inheritance applied.
+    pub profiles: BTreeMap<String, Profile>,
+    /// Names passed from the caller's environment.
+    pub env_pass: Vec<String>,
+    /// What is odd and does not stop anything.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a manifest and gives its meaning, or all its problems.
+pub fn load(root: &Path, manifest: &Path, checks: &[CheckSpec], in_ci: bool) -> Result<Config, Vec<Problem>> {
+    let file = manifest.strip_prefix(root).unwrap_or(manifest).to_string_lossy().replace('\\', "/");
+    let bytes = std::fs::read(manifest).map_err(|cause| vec![unreadable(&file, &format!("failed to read `{file}`: {cause}"))])?;
+    let text = String::from_utf8(bytes).map_err(|cause| vec![unreadable(&file, &format!("`{file}` is not UTF-8: {cause}"))])?;
+    parse(root, &file, &text, checks, in_ci)
+}
+
+fn unreadable(file: &str, message: &str) -> Problem {
+    let hint = "gates.toml is TOML 1.0 in UTF-8".to_owned();
+    Problem { file: file.to_owned(), line: 1, column: 1, source: String::new(), message: message.to_owned(), hint }
+}
+
+/// The meaning of a text, or all its problems: syntax first, then the schema, then ids and references.
+pub fn parse(root: &Path, file: &str, text: &str, checks: &[CheckSpec], in_ci: bool) -> Result<Config, Vec<Problem>> {
+    let source = Source { file: file.to_owned(), text };
+    let (tree, errors) = toml::de::DeTable::parse_recoverable(text);
+    let mut problems: Vec<Problem> = errors
+        .iter()
+        .map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io"))
+        .collect();
+    let walked = walk::check(&source, &tree, &schema::json_schema());
+    problems.extend(walked.problems);
+    let resolved = resolve::resolve(resolve::Input { root, source: &source, tree: &tree, checks, in_ci }, walked.mended, &mut problems);
+    problems.retain(|problem| !problem.message.contains(walk::STAND_IN));
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems.dedup();
+    match resolved {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+/// Looks upwards from a folder for gates.toml.
+pub fn find(from: &Path) -> Option<PathBuf> {
+    from.ancestors().map(|folder| folder.join("gates.toml")).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests;

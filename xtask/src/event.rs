@@ -1,0 +1,261 @@
+//! The closed set of things that can happen in a run: facts in the past tense, references instead of bytes, no verdicts.
+//! Knows nothing of who listens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{CancelCause, Expect, FileRef, FlakyRule, JobId, Policy, ReportFact, Skip, StepFact, StopCause};
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Number without gaps, from 0.
+    pub seq: u64,
+    /// Milliseconds since the run started, on a clock that only goes forward.
+    pub at: u64,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A run with its plan.
+    RunStarted(Box<RunStarted>),
+    /// Nothing may run; the reasons.
+    RunRefused { cause: Refusal, problems: Vec<String> },
+    /// The state of the source, before or after the gates.
+    SourceRead { when: When, source: Source },
+    /// A required phase was green in another run of the same code, pins and profile.
+    PhaseCredited { phase: String, run: String },
+    /// A required phase was not judged because of `--alone`.
+    PhaseUnjudged { phase: String },
+    /// The interpreter that the gates of a runtime will spawn.
+    RuntimeFound(Box<RuntimeFound>),
+    /// A tool that a gate names.
+    ToolFound { gate: String, tool: String, path: Option<String> },
+    /// The set-up of a runtime.
+    InstallEnded { runtime: String, result: Installed },
+    /// A gate left the queue.
+    JobStarted { job: JobId, waited: u64, locks: Vec<String> },
+    /// A process started.
+    ProcStarted(Box<ProcStarted>),
+    /// A process passed another period of `slow-after`.
+    ProcSlow { job: JobId, step: String, after: u64, last_line: String },
+    /// The runner began to end a process.
+    KillSent { job: JobId, cause: StopCause, signal: String, tree: Vec<String> },
+    /// A process ended.
+    ProcEnded { job: JobId, fact: Box<StepFact>, from: u64, to: u64 },
+    /// A process outlived its step and was ended.
+    ProcLeaked { job: Option<JobId>, pid: i32, argv: String, found_by: FoundBy },
+    /// A report was read, or was not there.
+    ReportRead { job: JobId, report: Box<ReportFact> },
+    /// A file was kept beside the reports.
+    FileKept { job: JobId, file: FileRef },
+    /// All files of an attempt are in place.
+    AttemptEnded(Box<AttemptEnded>),
+    /// A job will not run.
+    JobSkipped { job: JobId, skip: Skip },
+    /// Somebody asked to stop; force is the second time.
+    CancelRequested { cause: CancelCause, force: bool },
+    /// Something worth a line.
+    Noted { gate: Option<String>, text: String },
+    /// The last event.
+    RunEnded {},
+}
+
+/// Why nothing may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// gates.toml or the command line.
+    Config,
+    /// A runtime does not match its pin.
+    Pin,
+    /// A tool, a secret or the tree is not as required.
+    Environment,
+    /// Nothing was left to run.
+    Nothing,
+}
+
+/// Before or after the gates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum When {
+    /// Before.
+    Start,
+    /// After.
+    End,
+}
+
+/// The state of the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Commit; none outside git.
+    pub commit: Option<String>,
+    /// Tree of the commit.
+    pub tree: Option<String>,
+    /// Digest of everything uncommitted; none when the tree is clean.
+    pub dirty: Option<String>,
+}
+
+/// A run with its plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// Run id.
+    pub run: String,
+    /// Wall time, RFC 3339, UTC.
+    pub wall: String,
+    /// Version of this tool.
+    pub tool: String,
+    /// What was asked for, as typed.
+    pub argv: Vec<String>,
+    /// Phases and gates named on the command line.
+    pub targets: Vec<String>,
+    /// Manifest, relative to the root.
+    pub manifest: String,
+    /// Digest of the manifest.
+    pub config: Option<FileRef>,
+    /// Profile.
+    pub profile: String,
+    /// Why this run is narrowed; none for whole phases.
+    pub partial: Option<String>,
+    /// Slots.
+    pub jobs: u32,
+    /// What a flaky gate does to the verdict.
+    pub flaky: Option<FlakyRule>,
+    /// Operating system and architecture.
+    pub host: String,
+    /// CI is set.
+    pub ci: bool,
+    /// Phases in the order in which they are judged.
+    pub phases: Vec<PlannedPhase>,
+    /// Gates in the order in which they are shown.
+    pub gates: Vec<PlannedGate>,
+    /// Runtimes that are set up.
+    pub installs: Vec<String>,
+}
+
+/// A phase of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPhase {
+    /// Id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Gates it lists.
+    pub gates: Vec<String>,
+    /// Phases it requires.
+    pub requires: Vec<String>,
+    /// Named on the command line, and not only required by one that is.
+    pub asked: bool,
+}
+
+/// A gate of the plan: all that judging it needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedGate {
+    /// Id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Owner.
+    pub owner: String,
+    /// Gates it needs.
+    pub needs: Vec<String>,
+    /// Gates that pulled it in, where no asked phase lists it.
+    pub needed_by: Vec<String>,
+    /// Runtimes.
+    pub runtimes: Vec<String>,
+    /// Iterations.
+    pub runs: u32,
+    /// Never changes a verdict.
+    pub advisory: bool,
+    /// It promises a report.
+    pub reports: bool,
+    /// What the reports must hold.
+    pub expect: Expect,
+    /// Timeout in milliseconds.
+    pub timeout: u64,
+    /// First words of what it runs, for screens.
+    pub shown: String,
+    /// Milliseconds from history, if there are samples.
+    pub estimate: Option<u64>,
+}
+
+/// The interpreter that the gates of a runtime will spawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeFound {
+    /// Runtime id.
+    pub runtime: String,
+    /// `python`, `node` or `rust`.
+    pub kind: String,
+    /// Pin file and line.
+    pub pin: String,
+    /// What the pin says.
+    pub wanted: String,
+    /// Policy in force.
+    pub policy: Policy,
+    /// What the interpreter says of itself (`sys.executable`, `process.execPath`).
+    pub exe: String,
+    /// Version it says.
+    pub version: String,
+    /// Where it was found.
+    pub found_by: String,
+    /// It does not match, and the policy is `warn`.
+    pub mismatch: bool,
+}
+
+/// How a set-up went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Installed {
+    /// Lock files and interpreter are those of the last set-up.
+    Unchanged,
+    /// It ran.
+    Installed,
+    /// It failed; the reason.
+    Failed(String),
+}
+
+/// A process that started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcStarted {
+    /// Gate and iteration, or the runtime that is set up.
+    pub job: JobId,
+    /// Step.
+    pub step: String,
+    /// Words, masked.
+    pub argv: Vec<String>,
+    /// Names of its environment.
+    pub env_names: Vec<String>,
+    /// Absolute program.
+    pub exe: String,
+    /// Folder, relative to the root.
+    pub cwd: String,
+    /// Process id.
+    pub pid: i32,
+}
+
+/// How a process that outlived its step was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FoundBy {
+    /// It was still in the step's process group.
+    Group,
+    /// It carried the attempt's marker in its environment.
+    Marker,
+    /// It was an orphan that only this attempt can have made.
+    Orphan,
+}
+
+/// All files of an attempt are in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptEnded {
+    /// Gate and iteration.
+    pub job: JobId,
+    /// Milliseconds.
+    pub took: u64,
+    /// Its log.
+    pub log: Option<FileRef>,
+    /// The log lost bytes while it was written.
+    pub log_shrank: bool,
+    /// Why the runner ended it.
+    pub stopped: Option<StopCause>,
+    /// Why its files could not be kept.
+    pub lost: Option<String>,
+}

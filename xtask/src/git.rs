@@ -1,0 +1,44 @@
+//! The state of the source as git sees it. Knows commits and trees, not runs.
+
+use std::path::Path;
+
+use xshell::{Shell, cmd};
+
+/// Commit, tree and digest of what is not committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Commit; none outside of git or before the first commit.
+    pub commit: Option<String>,
+    /// Tree of the commit.
+    pub tree: Option<String>,
+    /// BLAKE3 over the diff and the untracked files; none when the tree is clean.
+    pub dirty: Option<String>,
+}
+
+/// Reads the state. Outside of a git repository everything is none.
+pub fn state(root: &Path) -> State {
+    let Ok(shell) = Shell::new() else { return State::default() };
+    shell.change_dir(root);
+    // The caller's own git variables (in a hook, say) must not point us elsewhere.
+    let git = |args: &[&str]| {
+        let command = cmd!(shell, "git {args...}").env_remove("GIT_DIR").env_remove("GIT_INDEX_FILE").env_remove("GIT_WORK_TREE");
+        command.quiet().ignore_stderr().output().ok().map(|output| output.stdout)
+    };
+    let line = |args: &[&str]| git(args).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty());
+    let commit = line(&["rev-parse", "--verify", "HEAD"]);
+    let tree = line(&["rev-parse", "--verify", "HEAD^{tree}"]);
+    let base = if commit.is_some() { "HEAD" } else { "4b825dc642cb6eb9a060e54bf8d69288fbee4904" };
+    let diff = git(&["diff", "--binary", "--no-ext-diff", "--no-textconv", base]).unwrap_or_default();
+    let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"]).unwrap_or_default();
+    if diff.is_empty() && untracked.is_empty() {
+        return State { commit, tree, dirty: None };
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&diff);
+    for name in untracked.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        hasher.update(name);
+        let content = std::fs::read(root.join(String::from_utf8_lossy(name).as_ref())).unwrap_or_default();
+        hasher.update(blake3::hash(&content).as_bytes());
+    }
+    State { commit, tree, dirty: Some(hasher.finalize().to_hex().to_string()) }
+}

@@ -1,0 +1,33 @@
+//! A gate runner: one verdict over foreign test tools. The rooms stand here in the order of their layers; ARCHITECTURE.md has
+//! the law.
+
+// Layer 0: words and text.
+pub mod mask;
+pub mod model;
+pub mod text;
+// Layer 1: what may be said, and where it is kept.
+pub mod config;
+pub mod event;
+pub mod flake;
+pub mod junit;
+pub mod rundir;
+// Layer 2: the journal, the judge, processes.
+pub mod journal;
+pub mod judge;
+pub mod process;
+// Layer 3: folds and findings.
+pub mod git;
+pub mod pins;
+pub mod record;
+// Layer 4: plans and pictures.
+pub mod history;
+pub mod plan;
+pub mod report;
+pub mod setup;
+pub mod ui;
+// Layer 5: what does things.
+pub mod checks;
+pub mod run;
+// Layer 7: the command line.
+pub mod cli;
+pub mod commands;

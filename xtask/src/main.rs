@@ -1,0 +1,16 @@
+//! Arguments in, exit status out.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn main() -> ExitCode {
+    match xtask::commands::run(xtask::cli::Cli::parse()) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(xtask::model::Exit::Usage.code())
+        }
+    }
+}

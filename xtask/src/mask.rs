@@ -1,0 +1,186 @@
+//! Takes secrets out of text and bytes, also where they are escaped or cut in two by a read. Knows only the values.
+
+/// Least length of a secret: shorter ones would blank ordinary words.
+pub const MIN_SECRET: usize = 6;
+
+/// The values to take out, in every spelling that tools write them in.
+#[derive(Clone, Debug, Default)]
+pub struct Mask {
+    needles: Vec<Vec<u8>>,
+}
+
+const STARS: &[u8] = b"***";
+
+impl Mask {
+    /// A mask for these values; empty ones are left out.
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut needles: Vec<Vec<u8>> = Vec::new();
+        for value in values.into_iter().filter(|value| !value.is_empty()) {
+            needles.extend(spellings(value));
+            // A multi-line secret is printed line by line by most tools.
+            for line in value.lines().filter(|line| line.len() >= MIN_SECRET) {
+                needles.extend(spellings(line));
+            }
+        }
+        needles.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        needles.dedup();
+        Self { needles }
+    }
+
+    /// Nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.needles.is_empty()
+    }
+
+    /// The text without secrets.
+    pub fn text(&self, text: &str) -> String {
+        if self.is_empty() {
+            return text.to_owned();
+        }
+        String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+    }
+
+    /// The bytes without secrets.
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = self.stream();
+        let mut out = stream.push(bytes);
+        out.extend(stream.finish());
+        out
+    }
+
+    /// A filter for bytes that come in pieces.
+    pub fn stream(&self) -> MaskStream<'_> {
+        MaskStream { mask: self, held: Vec::new() }
+    }
+}
+
+/// Holds back what could still become a secret until more bytes or the end arrive.
+#[derive(Debug)]
+pub struct MaskStream<'a> {
+    mask: &'a Mask,
+    held: Vec<u8>,
+}
+
+impl MaskStream<'_> {
+    /// Takes bytes in and gives back those that are sure.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        self.drain(false)
+    }
+
+    /// The rest, when no more will come.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.drain(true)
+    }
+
+    fn drain(&mut self, last: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.held.len());
+        let mut at = 0;
+        while at < self.held.len() {
+            let rest = &self.held[at..];
+            // A longer needle that may still complete is waited for before a shorter one is taken.
+            let undecided = !last && self.mask.needles.iter().any(|needle| needle.len() > rest.len() && needle.starts_with(rest));
+            if undecided {
+                break;
+            }
+            if let Some(needle) = self.mask.needles.iter().find(|needle| rest.starts_with(needle)) {
+                out.extend_from_slice(STARS);
+                at += needle.len();
+            } else {
+                out.push(rest[0]);
+                at += 1;
+            }
+        }
+        self.held.drain(..at);
+        out
+    }
+}
+
+/// Text of others on our screen: control characters and the marks of workflow commands lose their power.
+pub fn visible(text: &str) -> String {
+    let plain = if text.contains('\u{1b}') { crate::text::strip_ansi(text) } else { text.to_owned() };
+    plain.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn spellings(value: &str) -> Vec<Vec<u8>> {
+    let xml = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let json = json.trim_matches('"').to_owned();
+    let url: String = value.bytes().map(percent).collect();
+    let mut all = vec![value.to_owned(), xml.replace('\'', "&apos;"), xml.replace('\'', "&#39;"), xml.replace("&quot;", "\""), json, url];
+    all.extend(base64_cores(value.as_bytes()));
+    all.into_iter().filter(|word| !word.is_empty()).map(String::into_bytes).collect()
+}
+
+fn percent(byte: u8) -> String {
+    let plain = byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+}
+
+/// The characters of the base64 text that depend on the secret alone, for each of the three ways it can be aligned inside
+/// a longer text.
+fn base64_cores(value: &[u8]) -> Vec<String> {
+    if value.len() < MIN_SECRET {
+        return Vec::new();
+    }
+    (0..3usize)
+        .map(|shift| {
+            let mut padded = vec![0u8; shift];
+            padded.extend_from_slice(value);
+            let encoded = base64(&padded);
+            let first = (shift * 8).div_ceil(6);
+            let whole = padded.len() * 8 / 6;
+            encoded[first..whole].to_owned()
+        })
+        .collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let word = three.iter().enumerate().fold(0u32, |word, (place, byte)| word | u32::from(*byte) << (16 - 8 * place));
+        for place in 0..=three.len() {
+            out.push(char::from(SIGNS[(word >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_cut_at_any_byte_is_masked() {
+        let mask = Mask::new(["hunter2-secret"]);
+        let text = b"before hunter2-secret after hunter2-secre!";
+        for cut in 0..text.len() {
+            let mut stream = mask.stream();
+            let mut out = stream.push(&text[..cut]);
+            out.extend(stream.push(&text[cut..]));
+            out.extend(stream.finish());
+            assert_eq!(String::from_utf8_lossy(&out), "before *** after hunter2-secre!", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn escaped_spellings_are_masked() {
+        let mask = Mask::new(["p<a&s\"s'w/ord"]);
+        for shown in ["p&lt;a&amp;s&quot;s&apos;w/ord", "p&lt;a&amp;s&quot;s&#39;w/ord", "p<a&s\\\"s'w/ord", "p%3Ca%26s%22s%27w%2Ford"] {
+            assert_eq!(mask.text(&format!("[{shown}]")), "[***]", "{shown}");
+        }
+    }
+
+    #[test]
+    fn base64_is_masked_at_every_alignment() {
+        let secret = "correct-horse";
+        let mask = Mask::new([secret]);
+        for lead in ["", "a", "ab", "user:"] {
+            let shown = base64(format!("{lead}{secret}").as_bytes());
+            assert!(mask.text(&shown).contains("***"), "{shown}");
+        }
+        assert_eq!(base64(b"Man"), "TWFu");
+        assert_eq!(base64(b"Ma"), "TWE");
+    }
+}

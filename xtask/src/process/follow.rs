@@ -1,0 +1,159 @@
+//! Follows logs while they grow: digest, last line, length limit, and whether bytes vanished. One thread for all logs; never in
+//! the way of the process that writes.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::FileRef;
+
+/// How often a log that does not grow fast is looked at.
+const PERIOD: Duration = Duration::from_millis(50);
+/// Kept of the end of a log, for its last line.
+const TAIL: usize = 4096;
+
+/// A log that grows.
+#[derive(Debug)]
+struct Tail {
+    file: File,
+    read: u64,
+    hasher: blake3::Hasher,
+    last: Vec<u8>,
+    shrank: bool,
+    max: u64,
+    over: bool,
+}
+
+impl Tail {
+    /// Reads what is new; at most one buffer, so that one flood does not starve the others. True when there may be more.
+    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        let length = self.file.metadata()?.len();
+        self.shrank |= length < self.read;
+        self.over |= length > self.max;
+        if self.shrank || length == self.read {
+            return Ok(false);
+        }
+        let count = self.file.read_at(buffer, self.read)?;
+        self.hasher.update(&buffer[..count]);
+        self.read += count as u64;
+        let kept = &buffer[count.saturating_sub(TAIL)..count];
+        self.last.extend_from_slice(kept);
+        let excess = self.last.len().saturating_sub(TAIL);
+        self.last.drain(..excess);
+        Ok(self.read < length)
+    }
+}
+
+/// What a log turned out to be.
+#[derive(Debug)]
+pub struct Followed {
+    /// The file.
+    pub file: FileRef,
+    /// Bytes vanished while it was written.
+    pub shrank: bool,
+}
+
+/// Follows any number of logs.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    logs: Arc<Mutex<HashMap<String, Arc<Mutex<Tail>>>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Follower {
+    /// Starts the thread. `over` is told the key of a log that passed its limit, once.
+    pub fn start(over: impl Fn(&str) + Send + 'static) -> io::Result<Self> {
+        let follower = Self { logs: Arc::default(), stop: Arc::default() };
+        let own = follower.clone();
+        std::thread::Builder::new().name("follow".to_owned()).spawn(move || own.watch(&over))?;
+        Ok(follower)
+    }
+
+    fn watch(&self, over: &dyn Fn(&str)) {
+        let mut buffer = vec![0; 256 << 10];
+        while !self.stop.load(Ordering::Relaxed) {
+            let logs: Vec<(String, Arc<Mutex<Tail>>)> = lock(&self.logs).iter().map(|(key, tail)| (key.clone(), Arc::clone(tail))).collect();
+            let mut busy = false;
+            for (key, tail) in logs {
+                let mut tail = lock(&tail);
+                let was_over = tail.over;
+                busy |= tail.advance(&mut buffer).unwrap_or(false);
+                if tail.over && !was_over {
+                    drop(tail);
+                    over(&key);
+                }
+            }
+            if !busy {
+                std::thread::sleep(PERIOD);
+            }
+        }
+    }
+
+    /// Begins to follow a log.
+    pub fn add(&self, key: &str, file: File, max: u64) {
+        let tail = Tail { file, read: 0, hasher: blake3::Hasher::new(), last: Vec::new(), shrank: false, max, over: false };
+        lock(&self.logs).insert(key.to_owned(), Arc::new(Mutex::new(tail)));
+    }
+
+    /// The last line with text of a log, and whether it is followed at all.
+    pub fn last_line(&self, key: &str) -> Option<String> {
+        let tail = lock(&self.logs).get(key).map(Arc::clone)?;
+        let bytes = lock(&tail).last.clone();
+        let text = crate::text::strip_ansi(&String::from_utf8_lossy(&bytes));
+        Some(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").chars().take(300).collect())
+    }
+
+    /// Reads the rest of a log that nobody writes any more.
+    pub fn finish(&self, key: &str, name: &str) -> io::Result<Followed> {
+        let tail = lock(&self.logs).remove(key).ok_or_else(|| io::Error::other("this log is not followed"))?;
+        let mut tail = lock(&tail);
+        let mut buffer = if tail.file.metadata()?.len() > tail.read { vec![0; 256 << 10] } else { Vec::new() };
+        while tail.advance(&mut buffer)? {}
+        let file = FileRef { path: name.to_owned(), size: tail.read, blake3: tail.hasher.finalize().to_hex().to_string() };
+        Ok(Followed { file, shrank: tail.shrank })
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that panicked while it held the lock left plain values, which are as good as before.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn digest_last_line_and_shrinking() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("log");
+        let follower = Follower::start(|_| {}).expect("thread");
+        let mut file = File::options().create(true).append(true).read(true).open(&path).expect("created");
+        follower.add("a", file.try_clone().expect("cloned"), 1 << 20);
+        file.write_all(&b"first\n\x1b[31mlast\x1b[0m\n\n".repeat(20_000)).expect("written");
+        let followed = follower.finish("a", "log").expect("followed");
+        assert_eq!(followed.file, crate::rundir::file_ref(&path, "log").expect("readable"));
+        assert!(!followed.shrank);
+
+        follower.add("b", file.try_clone().expect("cloned"), 10);
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while follower.last_line("b").as_deref() != Some("last") {
+            assert!(std::time::Instant::now() < until, "{:?}", follower.last_line("b"));
+            std::thread::yield_now();
+        }
+        file.set_len(0).expect("truncated");
+        assert!(follower.finish("b", "log").expect("followed").shrank);
+        follower.stop();
+    }
+}

@@ -1,0 +1,100 @@
+//! Two processes: the guard stays in the terminal's foreground group and outlives the runner; the runner has a session of its
+//! own. Whichever is killed, the other ends what is left. Knows no gate.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+
+use super::spawn::{command, pid_of, reap, signal_one};
+use super::tree::sweep_below_self;
+use crate::model::End;
+
+/// Time for the last sweep.
+const SWEEP: Duration = Duration::from_secs(8);
+
+/// How the runner ended, seen by the guard.
+#[derive(Debug)]
+pub struct Guarded {
+    /// Its end.
+    pub end: End,
+    /// Processes that it left behind and the guard ended.
+    pub swept: usize,
+}
+
+/// Starts this program again as the runner, forwards signals to it, and ends whatever it leaves behind.
+pub fn guard(args: &[OsString]) -> io::Result<Guarded> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let mut command = command(Path::new("/proc/self/exe"));
+        command.args(args).stdin(Stdio::null());
+        let mut child = command.spawn()?;
+        let pid = pid_of(&child);
+        let (told, mut ended) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new().name("wait".to_owned()).spawn(move || told.send(reap(&mut child)).ok())?;
+        let end = loop {
+            tokio::select! {
+                end = &mut ended => break end.unwrap_or_else(|_| End::Unknown("the waiting thread is gone".to_owned())),
+                Some(number) = signals.next() => forward(pid, number),
+            }
+        };
+        Ok(Guarded { end, swept: sweep_below_self(SWEEP) })
+    })
+}
+
+fn forward(runner: Pid, signal: Signal) {
+    signal_one(runner, signal);
+}
+
+/// The signals that both processes care about. Listening to SIGCHLD also undoes an inherited "ignore", under which statuses
+/// are lost; listening to SIGTSTP keeps Ctrl-Z from stopping the guard while the gates run on.
+struct Signals {
+    interrupt: SignalStream,
+    terminate: SignalStream,
+    hangup: SignalStream,
+    stop: SignalStream,
+    _child: SignalStream,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            stop: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
+            _child: signal(SignalKind::child())?,
+        })
+    }
+
+    async fn next(&mut self) -> Option<Signal> {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Some(Signal::INT),
+                _ = self.terminate.recv() => return Some(Signal::TERM),
+                _ = self.hangup.recv() => return Some(Signal::HUP),
+                _ = self.stop.recv() => note_stop(),
+            }
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the guard has no reporter, and Ctrl-Z must not look dead")]
+fn note_stop() {
+    eprintln!("note: Ctrl-Z is ignored while gates run; Ctrl-C ends the run");
+}
+
+/// Makes this process the runner of a guard: a session of its own, adopter of orphans, told when the guard is gone.
+pub fn become_runner(guard: i32) -> io::Result<()> {
+    rustix::process::setsid()?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    if parent == Some(guard) { Ok(()) } else { Err(io::Error::other("the guard ended before the runner began")) }
+}

@@ -1,0 +1,329 @@
+//! The fold of a run's events, and every question one may ask of it: verdicts, labels, the exit status. Derived each time, never
+//! stored; knows no screen.
+
+use std::collections::BTreeMap;
+
+use crate::event::{Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, Source, When};
+use crate::judge::{self, Judgement, Terms};
+use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, Verdict};
+
+/// A run as far as its events tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The plan; empty before the first event.
+    pub head: RunStarted,
+    /// Why nothing could run.
+    pub refused: Option<(Refusal, Vec<String>)>,
+    /// Source before the gates.
+    pub source_start: Option<Source>,
+    /// Source after the gates.
+    pub source_end: Option<Source>,
+    /// Interpreters that were really used.
+    pub runtimes: Vec<RuntimeFound>,
+    /// Set-ups that ended.
+    pub installs: BTreeMap<String, Installed>,
+    /// Required phases that another run judged: phase, run.
+    pub credited: Vec<(String, String)>,
+    /// Required phases that were not judged.
+    pub unjudged: Vec<String>,
+    /// Jobs that were told of.
+    pub jobs: BTreeMap<JobId, JobRecord>,
+    /// Notes: gate, text.
+    pub notes: Vec<(Option<String>, String)>,
+    /// Who stopped the run.
+    pub cancelled: Option<CancelCause>,
+    /// The last event was seen.
+    pub ended: bool,
+    /// Time of the newest event, milliseconds.
+    pub at: u64,
+}
+
+/// One job as far as its events tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobRecord {
+    /// What happened.
+    pub facts: AttemptFacts,
+    /// Start, milliseconds.
+    pub started: Option<u64>,
+    /// Why it did not run.
+    pub skip: Option<Skip>,
+    /// Command lines of processes that outlived it.
+    pub leaked: Vec<String>,
+    /// Files that were kept.
+    pub kept: Vec<FileRef>,
+    /// Processes at the moment it was stopped.
+    pub tree: Vec<String>,
+}
+
+/// What a gate came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateState {
+    /// Verdict.
+    pub verdict: Verdict,
+    /// Label over its iterations.
+    pub label: Label,
+    /// Why, in whole words.
+    pub why: Vec<String>,
+    /// Why it did not run.
+    pub skip: Option<Skip>,
+    /// Iterations that ended.
+    pub ended: u32,
+    /// Iterations that passed.
+    pub passed: u32,
+    /// Milliseconds over all iterations.
+    pub took: u64,
+}
+
+impl GateState {
+    /// A skip that the gate declares, or that the person asked for: neither green nor red.
+    pub fn is_neutral(&self) -> bool {
+        matches!(self.skip, Some(Skip::Tool(_) | Skip::Deselected))
+    }
+}
+
+impl Record {
+    /// The fold of some events.
+    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let mut record = Self::default();
+        for event in events {
+            record.apply(event);
+        }
+        record
+    }
+
+    /// Takes one event in.
+    pub fn apply(&mut self, event: &Event) {
+        self.at = event.at;
+        match &event.kind {
+            EventKind::RunStarted(head) => self.head = (**head).clone(),
+            EventKind::RunRefused { cause, problems } => self.refused = Some((*cause, problems.clone())),
+            EventKind::SourceRead { when: When::Start, source } => self.source_start = Some(source.clone()),
+            EventKind::SourceRead { when: When::End, source } => self.source_end = Some(source.clone()),
+            EventKind::PhaseCredited { phase, run } => self.credited.push((phase.clone(), run.clone())),
+            EventKind::PhaseUnjudged { phase } => self.unjudged.push(phase.clone()),
+            EventKind::RuntimeFound(found) => self.runtimes.push((**found).clone()),
+            EventKind::InstallEnded { runtime, result } => {
+                self.installs.insert(runtime.clone(), result.clone());
+            }
+            EventKind::JobStarted { job, .. } => self.job(job).started = Some(event.at),
+            EventKind::ProcEnded { job, fact, .. } => self.job(job).facts.steps.push((**fact).clone()),
+            EventKind::KillSent { job, cause, tree, .. } => {
+                let record = self.job(job);
+                record.facts.stopped.get_or_insert(*cause);
+                if record.tree.is_empty() {
+                    record.tree.clone_from(tree);
+                }
+            }
+            EventKind::ProcLeaked { job: Some(job), argv, .. } => {
+                let record = self.job(job);
+                record.facts.leaked += 1;
+                record.leaked.push(argv.clone());
+            }
+            EventKind::ProcLeaked { job: None, argv, .. } => self.notes.push((None, format!("a process outlived its gate and was ended: {argv}"))),
+            EventKind::ReportRead { job, report } => self.job(job).facts.reports.push((**report).clone()),
+            EventKind::FileKept { job, file } => self.job(job).kept.push(file.clone()),
+            EventKind::AttemptEnded(ended) => {
+                let facts = &mut self.job(&ended.job).facts;
+                facts.stopped = ended.stopped;
+                facts.log_shrank = ended.log_shrank;
+                facts.log.clone_from(&ended.log);
+                facts.lost.clone_from(&ended.lost);
+                facts.took = ended.took;
+                facts.complete = true;
+            }
+            EventKind::JobSkipped { job, skip } => self.job(job).skip = Some(skip.clone()),
+            EventKind::CancelRequested { cause, .. } => {
+                self.cancelled.get_or_insert(*cause);
+            }
+            EventKind::Noted { gate, text } => self.notes.push((gate.clone(), text.clone())),
+            EventKind::RunEnded {} => self.ended = true,
+            EventKind::ToolFound { .. } | EventKind::ProcStarted(_) | EventKind::ProcSlow { .. } => {}
+        }
+    }
+
+    fn job(&mut self, job: &JobId) -> &mut JobRecord {
+        self.jobs.entry(job.clone()).or_default()
+    }
+
+    /// Jobs of a gate in the order of iterations.
+    pub fn jobs_of<'r>(&'r self, gate: &str) -> impl Iterator<Item = (&'r JobId, &'r JobRecord)> {
+        let first = JobId { gate: gate.to_owned(), iteration: 0 };
+        let last = JobId { gate: gate.to_owned(), iteration: u32::MAX };
+        self.jobs.range(first..=last)
+    }
+
+    /// The judgement of one attempt.
+    pub fn judge(&self, gate: &PlannedGate, job: &JobRecord) -> Judgement {
+        judge::attempt(Terms { reports: gate.reports, expect: &gate.expect, timeout: gate.timeout }, &job.facts)
+    }
+
+    /// What a gate came to, as if the run were over now.
+    pub fn gate(&self, gate: &PlannedGate) -> GateState {
+        let jobs: Vec<&JobRecord> = self.jobs_of(&gate.id).map(|(_, job)| job).collect();
+        let ran: Vec<&JobRecord> = jobs.iter().copied().filter(|job| job.skip.is_none()).collect();
+        let mut judged: Vec<Judgement> = ran.iter().map(|job| self.judge(gate, job)).collect();
+        let skip = jobs.iter().find_map(|job| job.skip.clone());
+        let passed = judged.iter().filter(|one| one.verdict == Verdict::Pass).count() as u32;
+        let ended = ran.iter().filter(|job| job.facts.complete).count() as u32;
+        let took = ran.iter().map(|job| job.facts.took).sum();
+        let missing = (gate.runs as usize).saturating_sub(jobs.len());
+        if missing > 0 && self.refused.is_none() {
+            judged.push(self.never_ran());
+        }
+        let mut state = judge::gate(&judged, self.head.flaky.unwrap_or(FlakyRule::Fail));
+        if let Some((_, problems)) = &self.refused {
+            state.verdict = Verdict::Broken;
+            state.why = problems.clone();
+        } else if let (Some(skip), Verdict::Pass | Verdict::Skipped) = (&skip, state.verdict) {
+            // Some iterations passed and the rest never ran: that is not what was asked for.
+            state.verdict = if matches!(skip, Skip::Cancelled) { Verdict::Cancelled } else { Verdict::Skipped };
+            state.why = vec![skip.to_string()];
+        }
+        GateState { verdict: state.verdict, label: state.label, why: state.why, skip, ended, passed, took }
+    }
+
+    fn never_ran(&self) -> Judgement {
+        let why = if self.ended { "the journal has no end of this gate" } else { "the run ended before this gate did" };
+        Judgement { verdict: Verdict::Broken, why: vec![why.to_owned()], unreported: false, only_cases: false, totals: crate::model::Totals::default() }
+    }
+
+    /// The verdict of a phase: that of its worst gate. Advisory gates do not count.
+    pub fn phase(&self, phase: &PlannedPhase) -> Verdict {
+        let mut worst = Verdict::Pass;
+        let mut executed = 0;
+        for gate in phase.gates.iter().filter_map(|id| self.head.gates.iter().find(|gate| gate.id == *id)) {
+            let state = self.gate(gate);
+            executed += state.ended;
+            if gate.advisory || state.is_neutral() {
+                continue;
+            }
+            let verdict = match (&state.verdict, &state.skip) {
+                (Verdict::Skipped, Some(Skip::Phase(_))) => Verdict::Skipped,
+                (Verdict::Skipped, Some(Skip::Install(_))) => Verdict::Broken,
+                (Verdict::Skipped, _) => Verdict::Fail,
+                (verdict, _) => *verdict,
+            };
+            worst = worse(worst, verdict);
+        }
+        if worst == Verdict::Pass && executed == 0 { Verdict::Skipped } else { worst }
+    }
+
+    /// The exit status of the run; the worst of what happened.
+    pub fn exit(&self) -> Exit {
+        if let Some((cause, _)) = &self.refused {
+            return match cause {
+                Refusal::Config => Exit::Usage,
+                Refusal::Pin | Refusal::Environment => Exit::Environment,
+                Refusal::Nothing => Exit::Nothing,
+            };
+        }
+        match self.cancelled {
+            Some(CancelCause::Interrupt) => return Exit::Interrupted,
+            Some(CancelCause::Terminate) => return Exit::Terminated,
+            Some(CancelCause::Journal) => return Exit::Broken,
+            None => {}
+        }
+        let states: Vec<(&PlannedGate, GateState)> = self.head.gates.iter().map(|gate| (gate, self.gate(gate))).collect();
+        let counted = || states.iter().filter(|(gate, state)| !gate.advisory && !state.is_neutral());
+        let install_failed = self.installs.values().any(|result| matches!(result, Installed::Failed(_)));
+        if !self.ended || counted().any(|(_, state)| state.verdict == Verdict::Broken) {
+            Exit::Broken
+        } else if install_failed {
+            Exit::Environment
+        } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) {
+            Exit::Fail
+        } else if states.iter().all(|(_, state)| state.ended == 0) {
+            Exit::Nothing
+        } else {
+            Exit::Pass
+        }
+    }
+
+    /// The source was the same before and after.
+    pub fn source_held(&self) -> bool {
+        self.source_start.is_some() && self.source_start == self.source_end
+    }
+
+    /// The run can stand for a phase later: whole, ended, on an unchanged source.
+    pub fn is_whole(&self) -> bool {
+        self.ended && self.head.partial.is_none() && self.cancelled.is_none() && self.source_held()
+    }
+
+    /// The pins and profile of the run in one word: two runs with the same are comparable.
+    pub fn terms(&self) -> String {
+        let mut words: Vec<String> = self.runtimes.iter().map(|found| format!("{}={} {}", found.runtime, found.version, found.exe)).collect();
+        words.sort();
+        words.push(format!("profile={}", self.head.profile));
+        words.join(";")
+    }
+}
+
+fn worse(one: Verdict, other: Verdict) -> Verdict {
+    let weight = |verdict| match verdict {
+        Verdict::Pass => 0,
+        Verdict::Skipped => 1,
+        Verdict::Fail => 2,
+        Verdict::Broken => 3,
+        Verdict::Cancelled => 4,
+    };
+    if weight(other) > weight(one) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::AttemptEnded;
+    use crate::model::{End, StepFact};
+
+    fn gate(id: &str) -> PlannedGate {
+        PlannedGate { id: id.to_owned(), runs: 1, ..PlannedGate::default() }
+    }
+
+    fn events(kinds: Vec<EventKind>) -> Vec<Event> {
+        let head = RunStarted { gates: vec![gate("a"), gate("b")], flaky: Some(FlakyRule::Warn), ..RunStarted::default() };
+        let all = std::iter::once(EventKind::RunStarted(Box::new(head))).chain(kinds);
+        all.enumerate().map(|(seq, kind)| Event { seq: seq as u64, at: seq as u64, kind }).collect()
+    }
+
+    fn ran(id: &str, code: i32) -> Vec<EventKind> {
+        let job = JobId { gate: id.to_owned(), iteration: 1 };
+        let fact = StepFact { step: "1".to_owned(), end: End::Code(code), accepted: vec![0], took: 1, excerpt: String::new(), at: None };
+        let ended = AttemptEnded { job: job.clone(), took: 1, log: None, log_shrank: false, stopped: None, lost: None };
+        vec![
+            EventKind::JobStarted { job: job.clone(), waited: 0, locks: Vec::new() },
+            EventKind::ProcEnded { job, fact: Box::new(fact), from: 0, to: 0 },
+            EventKind::AttemptEnded(Box::new(ended)),
+        ]
+    }
+
+    fn exit(kinds: Vec<EventKind>) -> Exit {
+        Record::of(&events(kinds)).exit()
+    }
+
+    #[test]
+    fn exits_follow_the_worst() {
+        let both = |a, b, rest: Vec<EventKind>| exit([ran("a", a), ran("b", b), rest].concat());
+        let end = || vec![EventKind::RunEnded {}];
+        assert_eq!(both(0, 0, end()), Exit::Pass);
+        assert_eq!(both(0, 1, end()), Exit::Fail);
+        assert_eq!(both(0, 0, Vec::new()), Exit::Broken, "no end");
+        assert_eq!(exit([ran("a", 0), end()].concat()), Exit::Broken, "b never ended");
+        let cancel = EventKind::CancelRequested { cause: CancelCause::Interrupt, force: false };
+        assert_eq!(both(0, 0, [vec![cancel], end()].concat()), Exit::Interrupted);
+        let skip = |id: &str, skip| EventKind::JobSkipped { job: JobId { gate: id.to_owned(), iteration: 1 }, skip };
+        assert_eq!(exit([ran("a", 0), vec![skip("b", Skip::Tool("docker".to_owned()))], end()].concat()), Exit::Pass);
+        assert_eq!(exit([ran("a", 0), vec![skip("b", Skip::Need("a".to_owned()))], end()].concat()), Exit::Fail);
+        assert_eq!(exit([vec![skip("a", Skip::Deselected), skip("b", Skip::Deselected)], end()].concat()), Exit::Nothing);
+        let refused = EventKind::RunRefused { cause: Refusal::Pin, problems: vec!["x".to_owned()] };
+        assert_eq!(exit(vec![refused]), Exit::Environment);
+    }
+
+    #[test]
+    fn every_cut_of_a_green_run_is_red() {
+        let all = events([ran("a", 0), ran("b", 0), vec![EventKind::RunEnded {}]].concat());
+        for cut in 0..all.len() {
+            assert_eq!(Record::of(&all[..cut]).exit(), Exit::Broken, "cut after {cut} events");
+        }
+        assert_eq!(Record::of(&all).exit(), Exit::Pass);
+    }
+}

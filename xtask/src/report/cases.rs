@@ -1,0 +1,228 @@
+//! The cases of a run over its iterations, read from the report files that the journal names by digest. A file that is missing or
+//! changed is told, so that its gate is broken.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+
+use crate::event::PlannedGate;
+use crate::flake;
+use crate::junit::{Case, read};
+use crate::model::{Label, Location, Outcome, ReportState, Verdict};
+use crate::record::{JobRecord, Record};
+use crate::rundir::{RunDir, check_ref};
+
+/// A case over the iterations of a run.
+#[derive(Clone, Debug)]
+pub struct CaseLine {
+    /// Printed name.
+    pub name: String,
+    /// Source file, if the report tells.
+    pub file: String,
+    /// Source line, if the report tells.
+    pub line: Option<u32>,
+    /// Outcome by iteration.
+    pub outcomes: BTreeMap<u32, Outcome>,
+    /// Seconds of the slowest iteration.
+    pub seconds: f64,
+    /// Of the worst iteration: type, message, text, place.
+    pub kind: String,
+    /// First line of the message.
+    pub message: String,
+    /// Text of the failure.
+    pub text: String,
+    /// Where it failed.
+    pub at: Option<Location>,
+    /// Made by us: it stands for something that no report says.
+    pub synthetic: bool,
+}
+
+impl CaseLine {
+    /// Its label.
+    pub fn label(&self) -> Label {
+        flake::label(self.outcomes.values().copied())
+    }
+
+    /// The outcome that a reader of one line needs: passed when flaky, the worst otherwise.
+    pub fn outcome(&self) -> Outcome {
+        let worst = self.outcomes.values().copied().max().unwrap_or(Outcome::NotRun);
+        let passed = self.outcomes.values().any(|outcome| *outcome == Outcome::Passed);
+        match worst {
+            Outcome::Skipped | Outcome::NotRun if passed => Outcome::Passed,
+            Outcome::Passed | Outcome::Skipped | Outcome::NotRun | Outcome::Failed | Outcome::Error => worst,
+        }
+    }
+
+    /// Iterations in which it was red.
+    pub fn red(&self) -> u32 {
+        self.outcomes.values().filter(|outcome| outcome.is_red()).count() as u32
+    }
+}
+
+/// The cases of one gate.
+#[derive(Clone, Debug, Default)]
+pub struct GateCases {
+    /// Cases in the order in which they were first seen.
+    pub cases: Vec<CaseLine>,
+    index: HashMap<String, usize>,
+}
+
+/// The cases of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Cases {
+    /// By gate.
+    pub gates: BTreeMap<String, GateCases>,
+}
+
+/// Reads the cases of a run. A file that is not what the journal says is told in the record's facts.
+pub fn load(record: &mut Record, run: &RunDir) -> Cases {
+    let mut cases = Cases::default();
+    for gate in record.head.gates.clone() {
+        let mut own = GateCases::default();
+        let jobs: Vec<_> = record.jobs_of(&gate.id).map(|(id, job)| (id.clone(), job.clone())).collect();
+        for (id, mut job) in jobs {
+            if job.skip.is_some() {
+                continue;
+            }
+            if let Err(why) = load_job(&job, run, id.iteration, &mut own) {
+                job.facts.lost = Some(why);
+                record.jobs.insert(id.clone(), job.clone());
+            }
+            own.add_synthetic(&gate, &job, id.iteration, record);
+        }
+        own.add_state(&gate, record);
+        cases.gates.insert(gate.id.clone(), own);
+    }
+    cases
+}
+
+fn load_job(job: &JobRecord, run: &RunDir, iteration: u32, own: &mut GateCases) -> Result<(), String> {
+    for file in job.facts.log.iter().chain(&job.kept) {
+        check_ref(run, file)?;
+    }
+    for report in &job.facts.reports {
+        let Some(file) = &report.file else { continue };
+        check_ref(run, file)?;
+        if report.state == ReportState::Absent || report.state == ReportState::Stale {
+            continue;
+        }
+        let opened = File::open(run.file(&file.path)).map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
+        read::read(opened, &mut |case| own.add(case, iteration)).map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
+    }
+    Ok(())
+}
+
+impl GateCases {
+    fn slot(&mut self, name: &str) -> &mut CaseLine {
+        let next = self.cases.len();
+        let index = *self.index.entry(name.to_owned()).or_insert(next);
+        if index == next {
+            self.cases.push(CaseLine {
+                name: name.to_owned(),
+                file: String::new(),
+                line: None,
+                outcomes: BTreeMap::new(),
+                seconds: 0.0,
+                kind: String::new(),
+                message: String::new(),
+                text: String::new(),
+                at: None,
+                synthetic: false,
+            });
+        }
+        &mut self.cases[index]
+    }
+
+    fn add(&mut self, case: Case, iteration: u32) {
+        let line = self.slot(&case.printed);
+        let worst_before = line.outcomes.values().copied().max();
+        let outcome = line.outcomes.entry(iteration).or_insert(case.outcome);
+        *outcome = (*outcome).max(case.outcome);
+        line.seconds = line.seconds.max(case.seconds.unwrap_or(0.0));
+        if line.file.is_empty() {
+            line.file = if case.file.is_empty() && case.classname.contains('/') { case.classname.clone() } else { case.file.clone() };
+            line.line = case.line.map(|line| line + u32::from(!case.file.is_empty()));
+        }
+        if worst_before.is_none_or(|worst| case.outcome > worst) {
+            line.message = case.headline();
+            line.at = if case.outcome.is_red() { case.place() } else { None };
+            line.kind = case.kind;
+            line.text = case.text;
+        }
+    }
+
+    /// What an attempt came to that no case of a report says.
+    fn add_synthetic(&mut self, gate: &PlannedGate, job: &JobRecord, iteration: u32, record: &Record) {
+        let judged = record.judge(gate, job);
+        let red_case = judged.totals.failures + judged.totals.errors > 0;
+        let name = if judged.unreported {
+            crate::judge::UNREPORTED.to_owned()
+        } else if !gate.reports || judged.verdict == Verdict::Broken || judged.verdict == Verdict::Cancelled || !red_case && judged.verdict == Verdict::Fail {
+            gate.id.clone()
+        } else if judged.verdict == Verdict::Fail && !judged.only_cases {
+            format!("{} (gate)", gate.id)
+        } else {
+            return;
+        };
+        let (outcome, kind) = match judged.verdict {
+            Verdict::Pass => (Outcome::Passed, ""),
+            Verdict::Fail if judged.unreported => (Outcome::Error, "gate.unreported"),
+            Verdict::Fail => (Outcome::Failed, "gate.fail"),
+            Verdict::Broken => (Outcome::Error, "gate.broken"),
+            Verdict::Cancelled => (Outcome::Error, "gate.cancelled"),
+            Verdict::Skipped => (Outcome::Skipped, ""),
+        };
+        let line = self.slot(&name);
+        line.synthetic = true;
+        line.outcomes.insert(iteration, outcome);
+        line.seconds = line.seconds.max(job.facts.took as f64 / 1000.0);
+        if outcome.is_red() {
+            let place = job.facts.steps.iter().rev().find_map(|step| step.at.clone());
+            kind.clone_into(&mut line.kind);
+            line.message = judged.why.first().cloned().unwrap_or_default();
+            line.text = judged.why.join("\n");
+            line.at = place;
+        }
+    }
+
+    /// A gate of which nothing ran still has one case: skipped where that is in order, an error where it is not.
+    fn add_state(&mut self, gate: &PlannedGate, record: &Record) {
+        let state = record.gate(gate);
+        let whole = state.ended == gate.runs || state.verdict == Verdict::Pass;
+        if whole || !self.cases.is_empty() && state.verdict == Verdict::Fail {
+            return;
+        }
+        let already_red = self.cases.iter().any(|case| case.synthetic && case.outcome().is_red());
+        let missing = state.skip.is_none();
+        if already_red && !missing {
+            return;
+        }
+        let (outcome, kind) = match (&state.verdict, &state.skip) {
+            (Verdict::Skipped, Some(crate::model::Skip::Phase(_) | crate::model::Skip::Install(_))) => (Outcome::Error, "gate.not-run"),
+            (Verdict::Skipped, _) => (Outcome::Skipped, ""),
+            (Verdict::Pass | Verdict::Fail | Verdict::Broken | Verdict::Cancelled, _) => (Outcome::Error, "gate.not-run"),
+        };
+        let line = self.slot(&gate.id);
+        line.synthetic = true;
+        line.outcomes.insert(state.ended + 1, outcome);
+        kind.clone_into(&mut line.kind);
+        line.message = state.why.first().cloned().unwrap_or_default();
+        line.text = state.why.join("\n");
+    }
+}
+
+impl Cases {
+    /// How many cases that ran have each label: stable, flaky, failing, unclassified.
+    pub fn labels(&self) -> [u64; 4] {
+        let mut counts = [0; 4];
+        let ran = |case: &&CaseLine| case.outcomes.values().any(|outcome| *outcome == Outcome::Passed || outcome.is_red());
+        for case in self.gates.values().flat_map(|gate| &gate.cases).filter(ran) {
+            match case.label() {
+                Label::Stable => counts[0] += 1,
+                Label::Flaky => counts[1] += 1,
+                Label::Failing => counts[2] += 1,
+                Label::Unclassified => counts[3] += 1,
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,90 @@
+//! report.json: the run as one document for programs.
+
+use serde_json::{Value, json};
+
+use super::{CaseLine, Cases, Format};
+use crate::event::PlannedGate;
+use crate::model::Label;
+use crate::record::Record;
+
+pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", doc: "the run as one document for programs", render };
+
+fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
+    let gates: Vec<Value> = record.head.gates.iter().map(|gate| gate_value(record, cases, gate)).collect();
+    let phases: Vec<Value> = record.head.phases.iter().map(|phase| {
+        json!({ "id": phase.id, "title": phase.title, "asked": phase.asked, "gates": phase.gates, "verdict": record.phase(phase).word() })
+    }).collect();
+    let [stable, flaky, failing, unclassified] = cases.labels();
+    let document = json!({
+        "schema": 1,
+        "run": record.head.run,
+        "wall": record.head.wall,
+        "tool": record.head.tool,
+        "targets": record.head.targets,
+        "profile": record.head.profile,
+        "partial": record.head.partial,
+        "exit": record.exit().code(),
+        "ended": record.ended,
+        "took_ms": record.at,
+        "source": record.source_start,
+        "source_held": record.source_held(),
+        "terms": record.terms(),
+        "config": record.head.config.as_ref().map(|file| &file.blake3),
+        "refused": record.refused.as_ref().map(|(_, problems)| problems),
+        "runtimes": record.runtimes,
+        "credited": record.credited,
+        "unjudged": record.unjudged,
+        "phases": phases,
+        "gates": gates,
+        "labels": { "stable": stable, "flaky": flaky, "failing": failing, "unclassified": unclassified },
+        "notes": record.notes.iter().map(|(gate, text)| json!({ "gate": gate, "text": text })).collect::<Vec<_>>(),
+    });
+    serde_json::to_vec_pretty(&document).map_err(|cause| cause.to_string())
+}
+
+fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
+    let state = record.gate(gate);
+    let own = cases.gates.get(&gate.id).map(|own| &own.cases[..]).unwrap_or_default();
+    let iterations: Vec<Value> = record.jobs_of(&gate.id).map(|(id, job)| {
+        let judged = record.judge(gate, job);
+        json!({
+            "iteration": id.iteration,
+            "verdict": if job.skip.is_some() { "skipped" } else { judged.verdict.word() },
+            "why": if let Some(skip) = &job.skip { vec![skip.to_string()] } else { judged.why },
+            "took_ms": job.facts.took,
+            "log": job.facts.log.as_ref().map(|log| &log.path),
+            "reports": job.facts.reports.iter().map(|report| json!({ "promised": report.promised, "state": report.state.word(), "file": report.file.as_ref().map(|file| &file.path) })).collect::<Vec<_>>(),
+            "tests": judged.totals.tests,
+            "failures": judged.totals.failures,
+            "errors": judged.totals.errors,
+            "skipped": judged.totals.skipped,
+            "leaked": job.leaked,
+        })
+    }).collect();
+    json!({
+        "id": gate.id,
+        "title": gate.title,
+        "owner": gate.owner,
+        "advisory": gate.advisory,
+        "verdict": state.verdict.word(),
+        "label": state.label.word(),
+        "why": state.why,
+        "runs": gate.runs,
+        "passed": state.passed,
+        "took_ms": state.took,
+        "cases": own.len(),
+        "not_stable": own.iter().filter(|case| case.label() != Label::Stable).map(case_value).collect::<Vec<_>>(),
+        "iterations": iterations,
+    })
+}
+
+fn case_value(case: &CaseLine) -> Value {
+    json!({
+        "name": case.name,
+        "label": case.label().word(),
+        "red": case.red(),
+        "iterations": case.outcomes.iter().map(|(iteration, outcome)| json!([iteration, outcome.word()])).collect::<Vec<_>>(),
+        "message": case.message,
+        "at": case.at.as_ref().map(ToString::to_string),
+    })
+}

@@ -1,0 +1,88 @@
+//! junit.xml: one suite a gate, one case an identity, whatever the number of iterations.
+
+use super::{CaseLine, Cases, Format};
+use crate::event::PlannedGate;
+use crate::junit::write::{OutCase, OutSuite, document};
+use crate::model::{FlakyRule, Label, Outcome};
+use crate::record::Record;
+
+pub(super) const FORMAT: Format = Format { name: "junit", file: "junit.xml", doc: "one JUnit document over all gates and iterations", render };
+
+fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
+    let mut suites: Vec<OutSuite> = record.head.gates.iter().map(|gate| suite(record, cases, gate)).collect();
+    if let Some((_, problems)) = record.refused.as_ref().filter(|_| suites.is_empty()) {
+        let cases = problems.iter().enumerate().map(|(index, problem)| refusal(index, problem)).collect();
+        suites.push(OutSuite { name: record.head.manifest.clone(), cases, properties: Vec::new() });
+    }
+    if suites.is_empty() {
+        let nothing = refusal(0, "the journal holds no plan");
+        suites.push(OutSuite { name: "run".to_owned(), cases: vec![nothing], properties: Vec::new() });
+    }
+    document(&format!("gate {}", record.head.targets.join(" ")), &suites).map_err(|cause| cause.to_string())
+}
+
+fn refusal(index: usize, problem: &str) -> OutCase {
+    OutCase {
+        name: format!("refused {}", index + 1),
+        classname: "run".to_owned(),
+        file: String::new(),
+        line: None,
+        seconds: 0.0,
+        outcome: Outcome::Error,
+        kind: "gate.refused".to_owned(),
+        message: problem.to_owned(),
+        text: problem.to_owned(),
+        properties: Vec::new(),
+        retries: Vec::new(),
+    }
+}
+
+fn suite(record: &Record, cases: &Cases, gate: &PlannedGate) -> OutSuite {
+    let state = record.gate(gate);
+    let properties = [
+        ("gate.owner", gate.owner.as_str()),
+        ("gate.verdict", state.verdict.word()),
+        ("gate.label", state.label.word()),
+        ("gate.why", state.why.first().map_or("", String::as_str)),
+        ("gate.advisory", if gate.advisory { "true" } else { "" }),
+    ];
+    let properties = properties.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let strict = record.head.flaky.unwrap_or(FlakyRule::Fail) == FlakyRule::Fail;
+    let own = cases.gates.get(&gate.id).map(|own| &own.cases[..]).unwrap_or_default();
+    OutSuite { name: gate.id.clone(), cases: own.iter().map(|case| out_case(case, gate, strict)).collect(), properties }
+}
+
+/// A flaky case under a strict rule is a failure with its flaky attempts, in nextest's form; under a lenient one it passes with
+/// them.
+fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
+    let flaky = case.label() == Label::Flaky;
+    let worst = case.outcome();
+    let (outcome, kind) = match (flaky, strict) {
+        (true, true) => (Outcome::Failed, "flaky".to_owned()),
+        (true, false) => (Outcome::Passed, String::new()),
+        (false, _) => (worst, case.kind.clone()),
+    };
+    let element = if flaky { "flakyFailure" } else { "rerunFailure" };
+    let further = if flaky { case.red() } else { case.red().saturating_sub(1) };
+    let retries = (0..further).map(|_| (element, case.message.clone())).collect();
+    let mut properties = Vec::new();
+    if gate.runs > 1 {
+        properties.push(("gate.runs".to_owned(), case.outcomes.len().to_string()));
+        properties.push(("gate.failed_runs".to_owned(), case.red().to_string()));
+        properties.push(("gate.state".to_owned(), case.label().word().to_owned()));
+    }
+    let place = case.at.as_ref();
+    OutCase {
+        name: case.name.clone(),
+        classname: gate.id.clone(),
+        file: if case.file.is_empty() { place.map(|at| at.file.clone()).unwrap_or_default() } else { case.file.clone() },
+        line: place.filter(|at| case.file.is_empty() || at.file == case.file).map(|at| at.line).or(case.line),
+        seconds: case.seconds,
+        outcome,
+        kind,
+        message: case.message.clone(),
+        text: case.text.clone(),
+        properties,
+        retries,
+    }
+}

@@ -1,0 +1,75 @@
+//! summary.md: the run for a reader of a pull request.
+
+use std::fmt::Write as _;
+
+use super::{Cases, Format};
+use crate::record::Record;
+use crate::text::{millis, plural};
+
+pub(super) const FORMAT: Format = Format { name: "markdown", file: "summary.md", doc: "the run for a reader of a pull request", render };
+
+/// Longest list of red cases.
+const LISTED: usize = 50;
+
+fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
+    let mut out = String::new();
+    compose(&mut out, record, cases).map_err(|cause| cause.to_string())?;
+    Ok(out.into_bytes())
+}
+
+fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result {
+    writeln!(out, "# gate {}\n", text(&record.head.targets.join(" ")))?;
+    for phase in &record.head.phases {
+        let partial = record.head.partial.as_ref().map(|why| format!(" (partial: {})", text(why))).unwrap_or_default();
+        writeln!(out, "**{}** {}{partial}\n", record.phase(phase).word(), text(&phase.id))?;
+    }
+    if let Some((_, problems)) = &record.refused {
+        for problem in problems {
+            writeln!(out, "- {}", text(problem))?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, "run {} · profile {} · {}\n", record.head.run, record.head.profile, runtimes(record))?;
+    writeln!(out, "| verdict | gate | owner | iterations | time | why |\n| --- | --- | --- | --- | --- | --- |")?;
+    for gate in &record.head.gates {
+        let state = record.gate(gate);
+        let why = state.why.first().map(|why| text(why)).unwrap_or_default();
+        writeln!(out, "| {} | {} | {} | {}/{} | {} | {why} |", state.verdict.word(), gate.id, text(&gate.owner), state.passed, gate.runs, millis(state.took))?;
+    }
+    let red: Vec<_> = cases.gates.iter().flat_map(|(gate, own)| own.cases.iter().filter(|case| case.red() > 0).map(move |case| (gate, case))).collect();
+    if !red.is_empty() {
+        writeln!(out, "\n## {}\n", plural(red.len() as u64, "red case"))?;
+    }
+    for (gate, case) in red.iter().take(LISTED) {
+        let at = case.at.as_ref().map(|at| format!(" ({})", text(&at.to_string()))).unwrap_or_default();
+        writeln!(out, "- {gate}: {}{at}: {}", text(&case.name), text(&case.message))?;
+    }
+    if red.len() > LISTED {
+        writeln!(out, "- and {} more", red.len() - LISTED)?;
+    }
+    let [stable, flaky, failing, unclassified] = cases.labels();
+    writeln!(out, "\nflaky {flaky} · failing {failing} · unclassified {unclassified} · stable {stable}")
+}
+
+fn runtimes(record: &Record) -> String {
+    record.runtimes.iter().map(|found| format!("{} {}", found.kind, found.version)).collect::<Vec<_>>().join(" · ")
+}
+
+/// Text of others never acts as markup.
+fn text(raw: &str) -> String {
+    let mut out = String::new();
+    for c in raw.lines().next().unwrap_or("").chars() {
+        match c {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '@' => out.push_str("&#64;"),
+            other => out.push(other),
+        }
+    }
+    out
+}

@@ -1,0 +1,26 @@
+//! The files made from a finished run: one format a file of this room. Knows records and cases, not how they came about.
+
+mod cases;
+mod json;
+mod junit;
+mod markdown;
+
+pub use cases::{CaseLine, Cases, GateCases, load};
+
+use crate::record::Record;
+
+/// A format of a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    /// Name, for `--format` and documentation.
+    pub name: &'static str,
+    /// File in the run's folder.
+    pub file: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Makes it.
+    pub render: fn(&Record, &Cases) -> Result<Vec<u8>, String>,
+}
+
+/// All formats, by name.
+pub const FORMATS: &[Format] = &[json::FORMAT, junit::FORMAT, markdown::FORMAT];

@@ -1,0 +1,313 @@
+//! One attempt of a gate, on a launcher thread: steps in order into one log, then the reports. Blocking on purpose; knows no
+//! other gate.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use rustix::process::Signal;
+
+use super::launch::{Leak, Told};
+use super::os::{Control, Line, Site, marker};
+use super::reports;
+use crate::config::{Gate, Placeholder, Step, StepRun};
+use crate::event::{FoundBy, ProcStarted};
+use crate::mask::Mask;
+use crate::model::{AttemptFacts, End, JobId, StepFact};
+use crate::process::follow::Follower;
+use crate::process::pipe::MaskingPipe;
+use crate::process::spawn::{self, Spec};
+use crate::process::tree;
+use crate::rundir::RunDir;
+
+/// Read of a failed step's log for the line that says most.
+const EXCERPT: u64 = 64 << 10;
+
+/// Where an attempt works, and what it may say.
+pub(super) struct Place<'a> {
+    pub(super) site: &'a Site,
+    pub(super) job: &'a JobId,
+    pub(super) control: &'a Control,
+    pub(super) line: &'a Line,
+    pub(super) mask: &'a Mask,
+    pub(super) scratch: PathBuf,
+}
+
+/// Runs an attempt to its end, whatever happens.
+pub(super) fn run(site: &Site, job: &JobId, control: &Control, line: &Line, follower: &Follower) -> AttemptFacts {
+    let begun = Instant::now();
+    let gate = &site.config.gates[&job.gate];
+    let mask = site.mask(&gate.secrets);
+    let scratch = site.gates.scratch(&site.run.id).join(job.to_string());
+    let place = Place { site, job, control, line, mask: &mask, scratch };
+    let mut facts = match prepare(&place, gate) {
+        Ok(log) => steps(&place, gate, &log, follower),
+        Err(why) => AttemptFacts { lost: Some(why), ..AttemptFacts::default() },
+    };
+    facts.took = begun.elapsed().as_millis() as u64;
+    facts.complete = true;
+    facts
+}
+
+/// Removes reports of earlier runs, makes the folders that the steps name, and opens the log.
+fn prepare(place: &Place<'_>, gate: &Gate) -> Result<File, String> {
+    for glob in gate.junit.iter().chain(&gate.artifacts) {
+        for file in reports::glob(&place.site.config.root, glob) {
+            if gate.junit.contains(glob) {
+                fs::remove_file(&file).map_err(|cause| format!("failed to remove the old report {}: {cause}", file.display()))?;
+            }
+        }
+    }
+    if gate.steps.iter().any(|step| step.wants_junit() || wants_out(step)) {
+        fs::create_dir_all(place.scratch.join("out")).map_err(|cause| format!("failed to create {}: {cause}", place.scratch.display()))?;
+    }
+    let path = place.site.run.file(&RunDir::log_name(place.job));
+    File::options().create(true).truncate(false).read(true).append(true).open(&path).map_err(|cause| format!("failed to open the log {}: {cause}", path.display()))
+}
+
+fn wants_out(step: &Step) -> bool {
+    let names = |word: &crate::config::Template| word.places().any(|part| *part == Placeholder::Out);
+    let in_run = match &step.run {
+        StepRun::Argv(words) => words.iter().any(names),
+        StepRun::Shell(script) => script.contains("GATE_OUT"),
+        StepRun::Check { .. } => true,
+    };
+    in_run || step.env.values().any(names)
+}
+
+fn steps(place: &Place<'_>, gate: &Gate, log: &File, follower: &Follower) -> AttemptFacts {
+    let key = place.line.task.to_string();
+    let name = RunDir::log_name(place.job);
+    let mut facts = AttemptFacts::default();
+    let since = log.metadata().and_then(|metadata| metadata.modified()).ok();
+    match log.try_clone() {
+        Ok(clone) => follower.add(&key, clone, gate.log_max),
+        Err(cause) => {
+            facts.lost = Some(format!("failed to follow the log: {cause}"));
+            return facts;
+        }
+    }
+    for step in &gate.steps {
+        if place.control.stop.load(Ordering::Acquire) {
+            break;
+        }
+        let fact = one_step(place, gate, step, log);
+        let go_on = fact.accepted();
+        facts.steps.push(fact);
+        if !go_on {
+            break;
+        }
+    }
+    match follower.finish(&key, &name) {
+        Ok(followed) => {
+            facts.log_shrank = followed.shrank;
+            facts.log = Some(followed.file);
+        }
+        Err(cause) => facts.lost = Some(format!("failed to read the log back: {cause}")),
+    }
+    reports::collect(place, gate, since, &mut facts);
+    facts
+}
+
+fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, log: &File) -> StepFact {
+    let from = log.metadata().map_or(0, |metadata| metadata.len());
+    let begun = Instant::now();
+    let end = match spec(place, gate, step) {
+        Ok((spec, shown)) => execute(place, step, &spec, shown, log),
+        Err(why) => End::NotStarted(why),
+    };
+    let to = log.metadata().map_or(from, |metadata| metadata.len());
+    let mut fact = StepFact { step: step.name.clone(), end, accepted: step.exit.clone(), took: begun.elapsed().as_millis() as u64, excerpt: String::new(), at: None };
+    if !fact.accepted() {
+        let text = tail(log, from, to);
+        let (excerpt, at) = crate::text::excerpt(&text);
+        fact.excerpt = excerpt;
+        fact.at = at.map(|at| relative(place, step, at));
+    }
+    place.line.tell(Told::StepEnded { task: place.line.task, fact: Box::new(fact.clone()), from, to });
+    fact
+}
+
+/// A place as seen from the root, if the file is there.
+fn relative(place: &Place<'_>, step: &Step, at: crate::model::Location) -> crate::model::Location {
+    let below = Path::new(&step.cwd).join(&at.file);
+    let inside = at.file.strip_prefix(&format!("{}/", place.site.config.root.display())).map(str::to_owned);
+    let known = place.site.config.root.join(&below).is_file() && step.cwd != ".";
+    let file = inside.unwrap_or_else(|| if known { below.to_string_lossy().into_owned() } else { at.file.clone() });
+    crate::model::Location { file, line: at.line }
+}
+
+fn tail(log: &File, from: u64, to: u64) -> String {
+    use std::os::unix::fs::FileExt as _;
+    let start = from.max(to.saturating_sub(EXCERPT));
+    let mut bytes = vec![0; to.saturating_sub(start) as usize];
+    let count = log.read_at(&mut bytes, start).unwrap_or(0);
+    String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
+/// Starts the process, waits for it, ends its group, reaps it.
+fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: Vec<String>, log: &File) -> End {
+    let failed = |cause: std::io::Error| End::NotStarted(format!("`{}`: {cause}", spec.exe.display()));
+    let (pipe, stdout, stderr) = match outputs(place, log) {
+        Ok(outputs) => outputs,
+        Err(cause) => return failed(cause),
+    };
+    let mut child = match spawn::start(spec, stdout, stderr) {
+        Ok(child) => child,
+        Err(cause) => return failed(cause),
+    };
+    let pid = spawn::pid_of(&child);
+    place.control.pid.store(pid.as_raw_nonzero().get(), Ordering::Release);
+    if place.control.stop.load(Ordering::Acquire) {
+        spawn::signal_group(pid, Signal::TERM);
+    }
+    let started = ProcStarted {
+        job: place.job.clone(),
+        step: step.name.clone(),
+        argv: shown.iter().map(|word| place.mask.text(word)).collect(),
+        env_names: spec.env.keys().cloned().collect(),
+        exe: spec.exe.display().to_string(),
+        cwd: step.cwd.clone(),
+        pid: pid.as_raw_nonzero().get(),
+    };
+    place.line.tell(Told::Started { task: place.line.task, proc: Box::new(started), timeout: step.timeout });
+    let waited = spawn::wait_keep(pid);
+    end_group(place, pid.as_raw_nonzero().get());
+    place.control.pid.store(0, Ordering::Release);
+    let end = match waited {
+        Ok(()) => spawn::reap(&mut child),
+        Err(cause) => End::Unknown(cause.to_string()),
+    };
+    match pipe.map(MaskingPipe::finish) {
+        Some(Err(cause)) => End::Unknown(format!("its output was lost: {cause}")),
+        Some(Ok(())) | None => end,
+    }
+}
+
+/// What is left in the step's group is told and ended while the leader still keeps the group's number taken.
+fn end_group(place: &Place<'_>, leader: i32) {
+    let stopped = place.control.stop.load(Ordering::Acquire); // then we are ending them ourselves
+    for pid in tree::orphans().into_iter().filter(|_| !stopped) {
+        if tree::group_and_session(pid).is_some_and(|(group, _)| group == leader) && !tree::is_zombie(pid) {
+            let leak = Leak { task: None, pid, argv: place.mask.text(&tree::command_line(pid)), found_by: FoundBy::Group };
+            place.line.tell(Told::Leaked { task: place.line.task, leak });
+        }
+    }
+    if let Some(leader) = rustix::process::Pid::from_raw(leader) {
+        spawn::signal_group(leader, Signal::KILL);
+    }
+}
+
+fn outputs(place: &Place<'_>, log: &File) -> std::io::Result<(Option<MaskingPipe>, Stdio, Stdio)> {
+    if place.mask.is_empty() {
+        return Ok((None, log.try_clone()?.into(), log.try_clone()?.into()));
+    }
+    let (pipe, writer) = MaskingPipe::start(place.mask.clone(), log.try_clone()?)?;
+    let second = writer.try_clone()?;
+    Ok((Some(pipe), writer.into(), second.into()))
+}
+
+/// Program, words, environment and folder of a step, and the words to show.
+fn spec(place: &Place<'_>, gate: &Gate, step: &Step) -> Result<(Spec, Vec<String>), String> {
+    let site = place.site;
+    let values = Values::of(place, gate, step);
+    let mut env = BTreeMap::clone(&*site.environment(&gate.runtimes)?);
+    for runtime in gate.runtimes.iter().filter_map(|id| site.config.runtimes.get(id)) {
+        env.extend(runtime.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));
+    }
+    env.extend(gate.secrets.iter().filter_map(|name| Some((name.clone(), site.ambient.get(name)?.clone()))));
+    env.extend(step.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));
+    env.extend(values.variables());
+    let mark = marker(&site.run.id, place.job);
+    if let Some((name, value)) = mark.split_once('=') {
+        env.insert(name.to_owned(), value.to_owned());
+    }
+    let cwd = site.config.root.join(&step.cwd);
+    if !cwd.is_dir() {
+        return Err(format!("there is no folder `{}`", step.cwd));
+    }
+    let mut words: Vec<String> = match &step.run {
+        StepRun::Argv(words) => words.iter().map(|word| values.fill(word)).collect(),
+        StepRun::Shell(script) => vec!["sh".to_owned(), "-euc".to_owned(), script.clone()],
+        StepRun::Check { name, with } => check_words(name, with, &values),
+    };
+    if gate.steps.last().is_some_and(|last| last.name == step.name) {
+        words.extend(site.extra.iter().cloned());
+    }
+    let path = env.get("PATH").cloned().unwrap_or_default();
+    let exe = spawn::resolve(words.first().map_or("", String::as_str), &path, &cwd)?;
+    Ok((Spec { exe, args: words[1..].to_vec(), env, cwd }, words))
+}
+
+fn check_words(name: &str, with: &[(String, toml::Value)], values: &Values<'_>) -> Vec<String> {
+    let table: toml::Table = with.iter().cloned().collect();
+    let keys = serde_json::to_string(&table).expect("a TOML table is always JSON");
+    let words = [values.xtask(), "check".to_owned(), name.to_owned(), "--junit".to_owned(), values.junit(), "--with".to_owned(), keys];
+    words.into_iter().chain(["--root".to_owned(), values.root()]).collect()
+}
+
+/// What placeholders and `GATE_` variables stand for in one step.
+struct Values<'a> {
+    place: &'a Place<'a>,
+    gate: &'a Gate,
+    step: &'a Step,
+}
+
+impl<'a> Values<'a> {
+    fn of(place: &'a Place<'a>, gate: &'a Gate, step: &'a Step) -> Self {
+        Self { place, gate, step }
+    }
+
+    fn fill(&self, word: &crate::config::Template) -> String {
+        word.fill(|place| self.value(place))
+    }
+
+    fn value(&self, place: &Placeholder) -> String {
+        let site = self.place.site;
+        match place {
+            Placeholder::Junit => self.junit(),
+            Placeholder::Out => self.place.scratch.join("out").display().to_string(),
+            Placeholder::Iteration => self.place.job.iteration.to_string(),
+            Placeholder::Attempt => "1".to_owned(),
+            Placeholder::Cpus => self.gate.cpus.min(site.slots).to_string(),
+            Placeholder::Xtask => self.xtask(),
+            Placeholder::Exe(runtime) => site.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default(),
+            Placeholder::GateOut(gate) => {
+                let iteration = self.place.job.iteration.min(site.runs.get(gate).copied().unwrap_or(1));
+                let job = JobId { gate: gate.clone(), iteration };
+                site.gates.scratch(&site.run.id).join(job.to_string()).join("out").display().to_string()
+            }
+        }
+    }
+
+    fn junit(&self) -> String {
+        self.place.scratch.join(format!("{}.xml", self.step.name)).display().to_string()
+    }
+
+    fn xtask(&self) -> String {
+        self.place.site.xtask.display().to_string()
+    }
+
+    fn root(&self) -> String {
+        self.place.site.config.root.display().to_string()
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        let fixed = [
+            ("JUNIT", Placeholder::Junit),
+            ("OUT", Placeholder::Out),
+            ("ITERATION", Placeholder::Iteration),
+            ("ATTEMPT", Placeholder::Attempt),
+            ("CPUS", Placeholder::Cpus),
+            ("XTASK", Placeholder::Xtask),
+        ];
+        let word = |id: &str| id.to_ascii_uppercase().replace('-', "_");
+        let exes = self.gate.runtimes.iter().map(|id| (format!("{}_EXE", word(id)), Placeholder::Exe(id.clone())));
+        let outs = self.gate.needs.iter().map(|id| (format!("{}_OUT", word(id)), Placeholder::GateOut(id.clone())));
+        let all = fixed.into_iter().map(|(name, place)| (name.to_owned(), place)).chain(exes).chain(outs);
+        all.map(|(name, place)| (format!("GATE_{name}"), self.value(&place))).collect()
+    }
+}

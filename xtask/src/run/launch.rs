@@ -1,0 +1,70 @@
+//! The seam between the loop and what it starts: orders in, tidings out. The real side has threads and processes, the tests' side
+//! has a script. Knows no schedule.
+
+use std::time::Duration;
+
+use crate::event::{FoundBy, Installed, ProcStarted, RuntimeFound};
+use crate::model::{AttemptFacts, FileRef, JobId, ReportFact, StepFact, StopCause};
+
+/// How to end a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// TERM and CONT to everything of it.
+    Term,
+    /// KILL to everything of it.
+    Kill,
+}
+
+/// A process that outlived what started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    /// Task that it belonged to, if that is known.
+    pub task: Option<usize>,
+    /// Process id.
+    pub pid: i32,
+    /// Its command line.
+    pub argv: String,
+    /// How it was found.
+    pub found_by: FoundBy,
+}
+
+/// What a task says while it runs. Each carries the task's index in the plan.
+#[derive(Debug)]
+pub enum Told {
+    /// A process started; its own timeout, if it has one.
+    Started { task: usize, proc: Box<ProcStarted>, timeout: Option<Duration> },
+    /// A process ended, with its part of the log.
+    StepEnded { task: usize, fact: Box<StepFact>, from: u64, to: u64 },
+    /// A process outlived its step.
+    Leaked { task: usize, leak: Leak },
+    /// A report was read, or was not there.
+    Report { task: usize, report: Box<ReportFact> },
+    /// A file was kept.
+    Kept { task: usize, file: FileRef },
+    /// Something worth a line.
+    Noted { task: usize, text: String },
+    /// The log passed its limit.
+    LogMax { task: usize },
+    /// An attempt is over and its files are in place.
+    Ended { task: usize, facts: Box<AttemptFacts> },
+    /// A set-up is over; the interpreter that its gates will spawn.
+    Installed { task: usize, result: Installed, runtime: Option<Box<RuntimeFound>> },
+}
+
+/// Starts and ends tasks.
+pub trait Launch {
+    /// Begins a gate's attempt.
+    fn attempt(&mut self, task: usize, job: &JobId);
+    /// Begins a set-up.
+    fn install(&mut self, task: usize, runtime: &str);
+    /// Ends what a task runs, and keeps it from starting more.
+    fn stop(&mut self, task: usize, cause: StopCause, force: Force);
+    /// Processes of a task, for people.
+    fn tree(&self, task: usize) -> Vec<String>;
+    /// Last line of a task's log.
+    fn last_line(&self, task: usize) -> String;
+    /// Ends orphans that no running task can own; `running` are the tasks that still run.
+    fn sweep(&mut self, running: &[usize]) -> Vec<Leak>;
+    /// The disk of the run has room.
+    fn has_room(&self) -> bool;
+}

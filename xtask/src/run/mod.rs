@@ -1,0 +1,457 @@
+//! The loop: starts what the schedule offers, keeps the clocks, ends what must end, and tells everything as events. Knows no
+//! screen and no report; verdicts are asked of `judge` only to know what to skip.
+
+pub mod attempt;
+pub mod environment;
+pub mod install;
+pub mod launch;
+pub mod locks;
+pub mod os;
+mod reports;
+pub mod signals;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::event::{AttemptEnded, Event, EventKind};
+use crate::judge::{self, Judgement, Terms};
+use crate::model::{AttemptFacts, CancelCause, FlakyRule, JobId, Skip, StopCause, Verdict};
+use crate::plan::schedule::Schedule;
+use crate::plan::{Plan, Work, lock_words};
+use launch::{Force, Launch, Leak, Told};
+use locks::Locks;
+
+/// How often orphans, the disk and locks of other runs are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// A process that KILL does not end within this time is given up.
+const GIVE_UP: Duration = Duration::from_secs(2);
+
+/// Makes events: numbers and times them. The only maker of events while gates run.
+#[derive(Debug)]
+pub struct Teller {
+    sender: Sender<Event>,
+    seq: u64,
+    start: Instant,
+}
+
+impl Teller {
+    /// A teller whose clock starts now.
+    pub fn new(sender: Sender<Event>) -> Self {
+        Self { sender, seq: 0, start: Instant::now() }
+    }
+
+    /// Tells one thing. A listener that is gone has said so by cancelling the run.
+    pub fn tell(&mut self, kind: EventKind) {
+        let at = self.start.elapsed().as_millis() as u64;
+        self.sender.send(Event { seq: self.seq, at, kind }).ok();
+        self.seq += 1;
+    }
+}
+
+/// Clocks and terms of one gate.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Of an attempt.
+    pub timeout: Duration,
+    /// Period of slow notices.
+    pub slow_after: Duration,
+    /// TERM to KILL.
+    pub grace: Duration,
+}
+
+/// What the loop works on.
+#[derive(Debug)]
+pub struct Course<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Clocks by gate; set-ups use `install`.
+    pub limits: BTreeMap<String, Limits>,
+    /// Clocks of set-ups.
+    pub install: Limits,
+    /// Slots.
+    pub slots: u32,
+    /// Start nothing after the first gate that is not green.
+    pub fail_fast: bool,
+    /// What a flaky gate does to its phase.
+    pub flaky: FlakyRule,
+    /// Jobs that will not run, known before anything starts.
+    pub left_out: Vec<(usize, Skip)>,
+}
+
+/// Where a running task is with its end.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// It runs.
+    No,
+    /// TERM was sent; KILL is due.
+    Asked(Instant),
+    /// KILL was sent; it is given up later.
+    Killed(Instant),
+}
+
+#[derive(Debug)]
+struct Running {
+    job: JobId,
+    started: Instant,
+    deadline: Instant,
+    step: String,
+    step_deadline: Option<Instant>,
+    slow_at: Instant,
+    ending: Ending,
+}
+
+struct Loop<'a, L> {
+    course: &'a Course<'a>,
+    launch: &'a mut L,
+    teller: &'a mut Teller,
+    schedule: Schedule,
+    locks: &'a mut Locks,
+    running: BTreeMap<usize, Running>,
+    judged: BTreeMap<String, Vec<Judgement>>,
+    facts: BTreeMap<usize, AttemptFacts>,
+    cancelled: bool,
+    waiting_since: BTreeMap<usize, Instant>,
+}
+
+/// Runs a plan to its end. Every planned job has an `AttemptEnded` or a `JobSkipped` when it returns.
+pub async fn drive<L: Launch>(
+    course: &Course<'_>,
+    launch: &mut L,
+    locks: &mut Locks,
+    teller: &mut Teller,
+    mut inbox: Inbox,
+) {
+    let schedule = Schedule::new(course.plan.tasks.clone(), course.slots);
+    let mut state = Loop {
+        course,
+        launch,
+        teller,
+        schedule,
+        locks,
+        running: BTreeMap::new(),
+        judged: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        cancelled: false,
+        waiting_since: BTreeMap::new(),
+    };
+    state.leave_out();
+    // 1. start what may start  2. wait for a tiding, a clock or a stop  3. act on it, until every job is told
+    while {
+        state.start_ready();
+        !(state.running.is_empty() && state.schedule.is_over())
+    } {
+        let wake = state.next_clock();
+        tokio::select! {
+            biased;
+            Some(cause) = inbox.stop.recv() => state.cancel(cause),
+            Some(told) = inbox.told.recv() => {
+                state.hear(told);
+                while let Ok(told) = inbox.told.try_recv() {
+                    state.hear(told);
+                }
+            }
+            () = tokio::time::sleep_until(wake) => state.clocks(),
+        }
+    }
+    let leaks = state.launch.sweep(&[]);
+    state.tell_leaks(leaks);
+}
+
+/// What the loop listens to.
+#[derive(Debug)]
+pub struct Inbox {
+    /// Tidings of tasks.
+    pub told: UnboundedReceiver<Told>,
+    /// Requests to stop.
+    pub stop: UnboundedReceiver<CancelCause>,
+}
+
+impl<L: Launch> Loop<'_, L> {
+    fn job(&self, task: usize) -> JobId {
+        match &self.course.plan.work[task] {
+            Work::Gate(job) => job.clone(),
+            Work::Install(runtime) => JobId { gate: runtime.clone(), iteration: 1 },
+        }
+    }
+
+    fn limits(&self, task: usize) -> &Limits {
+        match &self.course.plan.work[task] {
+            Work::Gate(job) => self.course.limits.get(&job.gate).unwrap_or(&self.course.install),
+            Work::Install(_) => &self.course.install,
+        }
+    }
+
+    fn leave_out(&mut self) {
+        for (task, skip) in &self.course.left_out {
+            let behind = self.schedule.leave_out(*task);
+            self.tell_skip(*task, skip.clone());
+            self.tell_skipped(behind);
+        }
+    }
+
+    fn start_ready(&mut self) {
+        if self.cancelled {
+            return;
+        }
+        while let Some(stage) = self.schedule.stage_done() {
+            self.next_stage(stage as usize);
+        }
+        loop {
+            let locks = &mut *self.locks;
+            let Some(task) = self.schedule.start_next(|task, uses| locks.take(task, uses)) else { break };
+            self.start(task);
+        }
+        for task in self.schedule.locked_out() {
+            self.waiting_since.entry(*task).or_insert_with(Instant::now);
+        }
+    }
+
+    fn next_stage(&mut self, stage: usize) {
+        let phase = self.course.plan.stages.get(stage + 1).cloned().flatten();
+        let green = phase.as_ref().is_none_or(|phase| self.phase_is_green(phase));
+        self.schedule.open_stage();
+        if !green {
+            for task in self.schedule.halt() {
+                self.tell_skip(task, Skip::Phase(phase.clone().unwrap_or_default()));
+            }
+        }
+    }
+
+    fn phase_is_green(&self, phase: &str) -> bool {
+        let Some(phase) = self.course.plan.phases.iter().find(|known| known.id == phase) else { return false };
+        phase.gates.iter().all(|gate| {
+            let planned = self.course.plan.gates.iter().find(|planned| planned.id == *gate);
+            let attempts = self.judged.get(gate).map(Vec::as_slice).unwrap_or_default();
+            let whole = planned.is_some_and(|planned| planned.runs as usize == attempts.len());
+            let tool_skipped = self.course.left_out.iter().any(|(task, skip)| matches!(skip, Skip::Tool(_)) && self.job(*task).gate == *gate);
+            planned.is_some_and(|planned| planned.advisory) || tool_skipped || whole && judge::gate(attempts, self.course.flaky).verdict == Verdict::Pass
+        })
+    }
+
+    fn start(&mut self, task: usize) {
+        let job = self.job(task);
+        let now = Instant::now();
+        let limits = self.limits(task).clone();
+        let waited = self.waiting_since.remove(&task).map(|since| since.elapsed().as_millis() as u64).unwrap_or_default();
+        match &self.course.plan.work[task] {
+            Work::Install(runtime) => self.launch.install(task, runtime),
+            Work::Gate(job) => {
+                let locks = lock_words(&self.course.plan.tasks[task].locks);
+                self.teller.tell(EventKind::JobStarted { job: job.clone(), waited, locks });
+                self.launch.attempt(task, job);
+            }
+        }
+        let running = Running {
+            job,
+            started: now,
+            deadline: now + limits.timeout,
+            step: String::new(),
+            step_deadline: None,
+            slow_at: now + limits.slow_after,
+            ending: Ending::No,
+        };
+        self.running.insert(task, running);
+        self.facts.insert(task, AttemptFacts::default());
+    }
+
+    fn next_clock(&self) -> Instant {
+        let clocks = self.running.values().flat_map(|running| match running.ending {
+            Ending::No => [Some(running.deadline), running.step_deadline, Some(running.slow_at)],
+            Ending::Asked(at) | Ending::Killed(at) => [Some(at), None, None],
+        });
+        let tick = Instant::now() + TICK;
+        clocks.flatten().chain([tick]).min().unwrap_or(tick)
+    }
+
+    fn clocks(&mut self) {
+        let now = Instant::now();
+        for task in self.running.keys().copied().collect::<Vec<_>>() {
+            let Some(running) = self.running.get(&task) else { continue };
+            match running.ending {
+                Ending::No if running.deadline <= now || running.step_deadline.is_some_and(|at| at <= now) => self.ask_to_end(task, StopCause::Timeout),
+                Ending::No if running.slow_at <= now => self.tell_slow(task),
+                Ending::Asked(at) if at <= now => self.kill(task),
+                Ending::Killed(at) if at <= now => self.give_up(task),
+                Ending::No | Ending::Asked(_) | Ending::Killed(_) => {}
+            }
+        }
+        if !self.running.is_empty() && !self.launch.has_room() {
+            for task in self.running.keys().copied().collect::<Vec<_>>() {
+                self.ask_to_end(task, StopCause::DiskFull);
+            }
+        }
+        self.schedule.retry_locks();
+        let running: Vec<usize> = self.running.keys().copied().collect();
+        let leaks = self.launch.sweep(&running);
+        self.tell_leaks(leaks);
+    }
+
+    fn tell_slow(&mut self, task: usize) {
+        let period = self.limits(task).slow_after;
+        let last_line = self.launch.last_line(task);
+        if let Some(running) = self.running.get_mut(&task) {
+            running.slow_at += period;
+            let after = running.started.elapsed().as_millis() as u64;
+            self.teller.tell(EventKind::ProcSlow { job: running.job.clone(), step: running.step.clone(), after, last_line });
+        }
+    }
+
+    fn ask_to_end(&mut self, task: usize, cause: StopCause) {
+        let grace = self.limits(task).grace;
+        let Some(running) = self.running.get_mut(&task) else { return };
+        if !matches!(running.ending, Ending::No) {
+            return;
+        }
+        running.ending = Ending::Asked(Instant::now() + grace);
+        let job = running.job.clone();
+        self.facts.entry(task).or_default().stopped = Some(cause);
+        let tree = self.launch.tree(task);
+        self.teller.tell(EventKind::KillSent { job, cause, signal: "TERM".to_owned(), tree });
+        self.launch.stop(task, cause, Force::Term);
+    }
+
+    fn kill(&mut self, task: usize) {
+        let Some(running) = self.running.get_mut(&task) else { return };
+        running.ending = Ending::Killed(Instant::now() + GIVE_UP);
+        let job = running.job.clone();
+        let cause = self.facts.get(&task).and_then(|facts| facts.stopped).unwrap_or(StopCause::Cancel);
+        let tree = self.launch.tree(task);
+        self.teller.tell(EventKind::KillSent { job, cause, signal: "KILL".to_owned(), tree });
+        self.launch.stop(task, cause, Force::Kill);
+    }
+
+    /// KILL did not end it (a process in an uninterruptible call): the run goes on without it.
+    fn give_up(&mut self, task: usize) {
+        let facts = AttemptFacts { lost: Some("a process did not end after SIGKILL".to_owned()), complete: true, ..AttemptFacts::default() };
+        self.hear(Told::Ended { task, facts: Box::new(facts) });
+    }
+
+    fn cancel(&mut self, cause: CancelCause) {
+        let force = self.cancelled;
+        self.cancelled = true;
+        self.teller.tell(EventKind::CancelRequested { cause, force });
+        for task in self.schedule.halt() {
+            self.tell_skip(task, Skip::Cancelled);
+        }
+        for task in self.running.keys().copied().collect::<Vec<_>>() {
+            self.ask_to_end(task, StopCause::Cancel);
+            if force {
+                self.kill(task);
+            }
+        }
+    }
+
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Started { task, proc, timeout } => self.hear_started(task, *proc, timeout),
+            Told::StepEnded { task, fact, from, to } => {
+                let job = self.job(task);
+                self.teller.tell(EventKind::ProcEnded { job, fact, from, to });
+            }
+            Told::Leaked { task, leak } => self.tell_leaks(vec![Leak { task: Some(task), ..leak }]),
+            Told::Report { task, report } => {
+                let job = self.job(task);
+                self.teller.tell(EventKind::ReportRead { job, report });
+            }
+            Told::Kept { task, file } => {
+                let job = self.job(task);
+                self.teller.tell(EventKind::FileKept { job, file });
+            }
+            Told::Noted { task, text } => {
+                let gate = Some(self.job(task).gate);
+                self.teller.tell(EventKind::Noted { gate, text });
+            }
+            Told::LogMax { task } => self.ask_to_end(task, StopCause::LogMax),
+            Told::Ended { task, facts } => self.hear_ended(task, *facts),
+            Told::Installed { task, result, runtime } => {
+                if let Some(found) = runtime {
+                    self.teller.tell(EventKind::RuntimeFound(found));
+                }
+                let green = !matches!(result, crate::event::Installed::Failed(_));
+                let runtime = self.job(task).gate;
+                self.teller.tell(EventKind::InstallEnded { runtime, result });
+                self.finish(task, green);
+            }
+        }
+    }
+
+    fn hear_started(&mut self, task: usize, proc: crate::event::ProcStarted, timeout: Option<Duration>) {
+        if let Some(running) = self.running.get_mut(&task) {
+            running.step.clone_from(&proc.step);
+            running.step_deadline = timeout.map(|timeout| Instant::now() + timeout);
+        }
+        self.teller.tell(EventKind::ProcStarted(Box::new(proc)));
+    }
+
+    fn hear_ended(&mut self, task: usize, mut facts: AttemptFacts) {
+        if !self.running.contains_key(&task) {
+            return; // it was given up before
+        }
+        let known = self.facts.remove(&task).unwrap_or_default();
+        // What was asked to end counts as stopped, also when it then exits with 0.
+        facts.stopped = known.stopped;
+        let job = self.job(task);
+        let planned = self.course.plan.gates.iter().find(|gate| gate.id == job.gate);
+        if let Some(planned) = planned {
+            let terms = Terms { reports: planned.reports, expect: &planned.expect, timeout: planned.timeout };
+            let judged = judge::attempt(terms, &facts);
+            let green = judged.verdict == Verdict::Pass;
+            let advisory = planned.advisory;
+            self.judged.entry(job.gate.clone()).or_default().push(judged);
+            self.teller.tell(EventKind::AttemptEnded(Box::new(AttemptEnded {
+                job: job.clone(),
+                took: facts.took,
+                log: facts.log,
+                log_shrank: facts.log_shrank,
+                stopped: facts.stopped,
+                lost: facts.lost,
+            })));
+            self.finish(task, green);
+            if !green && !advisory && self.course.fail_fast && !self.cancelled {
+                for task in self.schedule.halt() {
+                    self.tell_skip(task, Skip::FailFast(job.gate.clone()));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, task: usize, green: bool) {
+        self.running.remove(&task);
+        self.locks.release(task);
+        let behind = self.schedule.finished(task, green);
+        self.tell_skipped(behind);
+        let running: Vec<usize> = self.running.keys().copied().collect();
+        let leaks = self.launch.sweep(&running);
+        self.tell_leaks(leaks);
+    }
+
+    fn tell_skipped(&mut self, skipped: Vec<(usize, usize)>) {
+        for (task, because) in skipped {
+            let skip = match &self.course.plan.work[because] {
+                Work::Install(runtime) => Skip::Install(runtime.clone()),
+                Work::Gate(job) => Skip::Need(job.gate.clone()),
+            };
+            self.tell_skip(task, skip);
+        }
+    }
+
+    fn tell_skip(&mut self, task: usize, skip: Skip) {
+        if let Work::Gate(job) = &self.course.plan.work[task] {
+            self.teller.tell(EventKind::JobSkipped { job: job.clone(), skip });
+        }
+    }
+
+    fn tell_leaks(&mut self, leaks: Vec<Leak>) {
+        for leak in leaks {
+            let job = leak.task.map(|task| self.job(task));
+            self.teller.tell(EventKind::ProcLeaked { job, pid: leak.pid, argv: leak.argv, found_by: leak.found_by });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! The real launcher: threads that each carry one task at a time, the follower of logs, and the reaping of orphans. Knows
+//! processes and files; decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::launch::{Force, Launch, Leak, Told};
+use super::{attempt, environment, install};
+use crate::config::Config;
+use crate::event::FoundBy;
+use crate::mask::Mask;
+use crate::model::{JobId, StopCause};
+use crate::pins::probe::Probes;
+use crate::pins::{Ambient, Interpreter};
+use crate::process::follow::Follower;
+use crate::process::{spawn, tree};
+use crate::rundir::{GatesDir, RunDir};
+
+/// Room that a run wants on its disk, in bytes.
+const ROOM: u64 = 4 << 20;
+
+/// What every task of a run shares.
+#[derive(Debug)]
+pub struct Site {
+    /// What gates.toml means.
+    pub config: Config,
+    /// `.gates/`.
+    pub gates: GatesDir,
+    /// The run's folder.
+    pub run: RunDir,
+    /// This program.
+    pub xtask: PathBuf,
+    /// The caller's environment.
+    pub ambient: Ambient,
+    /// Interpreters of the runtimes, as their pins chose them.
+    pub interpreters: BTreeMap<String, Interpreter>,
+    /// Answers of interpreters.
+    pub probes: Mutex<Probes>,
+    /// Environments by runtimes.
+    pub environments: Mutex<BTreeMap<Vec<String>, Prepared>>,
+    /// Environments in use, kept from being changed by another run until this one ends.
+    pub in_use: Mutex<Vec<std::fs::File>>,
+    /// Words after `--`.
+    pub extra: Vec<String>,
+    /// Slots.
+    pub slots: u32,
+    /// Iterations that are planned, by gate; `{GATE.out}` needs them.
+    pub runs: BTreeMap<String, u32>,
+}
+
+/// A built environment, or why there is none.
+pub type Prepared = Result<Arc<BTreeMap<String, String>>, String>;
+
+impl Site {
+    /// The environment of some runtimes; proven once that no other interpreter can be spawned by name.
+    pub fn environment(&self, runtimes: &[String]) -> Prepared {
+        let mut known = lock(&self.environments);
+        if let Some(environment) = known.get(runtimes) {
+            return environment.clone();
+        }
+        let used: Vec<_> = runtimes.iter().filter_map(|id| Some((self.config.runtimes.get(id)?, self.interpreters.get(id)?.folder()))).collect();
+        let path = environment::path(&self.config.root, &used, &self.ambient);
+        let prepared = environment::prove(&path, &self.config.root, &used).map(|()| {
+            let mut env = environment::base(&self.ambient, &self.config.env_pass, false);
+            env.insert("PATH".to_owned(), path);
+            Arc::new(env)
+        });
+        known.insert(runtimes.to_vec(), prepared.clone());
+        prepared
+    }
+
+    /// The values that a gate's secrets must not show.
+    pub fn mask(&self, secrets: &[String]) -> Mask {
+        Mask::new(secrets.iter().filter_map(|name| self.ambient.get(name)).map(String::as_str))
+    }
+}
+
+/// What the loop and a launcher thread share about one task.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Start nothing more.
+    pub stop: AtomicBool,
+    /// Process that runs now; 0 for none.
+    pub pid: AtomicI32,
+}
+
+/// The line of a thread to the loop.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Task.
+    pub task: usize,
+    /// Channel.
+    pub told: UnboundedSender<Told>,
+}
+
+impl Line {
+    /// Tells one thing; a loop that is gone needs no tidings.
+    pub fn tell(&self, told: Told) {
+        self.told.send(told).ok();
+    }
+}
+
+enum Order {
+    Attempt(usize, JobId, Arc<Control>),
+    Install(usize, String, Arc<Control>),
+}
+
+#[derive(Default)]
+struct Queue {
+    orders: Mutex<(VecDeque<Order>, usize)>,
+    more: Condvar,
+}
+
+/// The real launcher.
+pub struct Os {
+    site: Arc<Site>,
+    queue: Arc<Queue>,
+    threads: usize,
+    told: UnboundedSender<Told>,
+    controls: BTreeMap<usize, (Arc<Control>, JobId)>,
+    follower: Follower,
+    suspects: BTreeMap<i32, BTreeSet<usize>>,
+}
+
+impl Os {
+    /// A launcher without threads; they come with the first orders.
+    pub fn new(site: Arc<Site>, told: UnboundedSender<Told>) -> std::io::Result<Self> {
+        let over = told.clone();
+        let follower = Follower::start(move |key| {
+            if let Ok(task) = key.parse() {
+                over.send(Told::LogMax { task }).ok();
+            }
+        })?;
+        Ok(Self { site, queue: Arc::default(), threads: 0, told, controls: BTreeMap::new(), follower, suspects: BTreeMap::new() })
+    }
+
+    fn order(&mut self, order: Order) {
+        let mut orders = lock(&self.queue.orders);
+        orders.0.push_back(order);
+        let short = orders.0.len() > orders.1;
+        drop(orders);
+        if short {
+            // Threads never exit before the program does: a thread that ended would orphan its processes.
+            let (queue, site, told, follower) = (Arc::clone(&self.queue), Arc::clone(&self.site), self.told.clone(), self.follower.clone());
+            let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, &site, &told, &follower));
+            self.threads += usize::from(spawned.is_ok());
+        }
+        self.queue.more.notify_one();
+    }
+}
+
+fn serve(queue: &Queue, site: &Arc<Site>, told: &UnboundedSender<Told>, follower: &Follower) {
+    loop {
+        let order = {
+            let mut orders = lock(&queue.orders);
+            orders.1 += 1;
+            while orders.0.is_empty() {
+                orders = queue.more.wait(orders).unwrap_or_else(PoisonError::into_inner);
+            }
+            orders.1 -= 1;
+            orders.0.pop_front()
+        };
+        match order {
+            Some(Order::Attempt(task, job, control)) => {
+                let line = Line { task, told: told.clone() };
+                let facts = attempt::run(site, &job, &control, &line, follower);
+                line.tell(Told::Ended { task, facts: Box::new(facts) });
+            }
+            Some(Order::Install(task, runtime, control)) => {
+                let line = Line { task, told: told.clone() };
+                let (result, runtime) = install::run(site, &runtime, &control, &line, follower);
+                line.tell(Told::Installed { task, result, runtime: runtime.map(Box::new) });
+            }
+            None => {}
+        }
+    }
+}
+
+impl Launch for Os {
+    fn attempt(&mut self, task: usize, job: &JobId) {
+        let control = Arc::new(Control::default());
+        self.controls.insert(task, (Arc::clone(&control), job.clone()));
+        self.order(Order::Attempt(task, job.clone(), control));
+    }
+
+    fn install(&mut self, task: usize, runtime: &str) {
+        let control = Arc::new(Control::default());
+        self.controls.insert(task, (Arc::clone(&control), JobId { gate: runtime.to_owned(), iteration: 1 }));
+        self.order(Order::Install(task, runtime.to_owned(), control));
+    }
+
+    fn stop(&mut self, task: usize, _cause: StopCause, force: Force) {
+        let Some((control, _)) = self.controls.get(&task) else { return };
+        control.stop.store(true, Ordering::Release);
+        let pid = control.pid.load(Ordering::Acquire);
+        let Some(leader) = Pid::from_raw(pid).filter(|_| pid > 0) else { return };
+        match force {
+            Force::Term => {
+                // Children in groups of their own are asked too; CONT, since TERM stays pending on a stopped process.
+                for one in tree::descendants(pid).into_iter().filter_map(Pid::from_raw) {
+                    spawn::signal_one(one, Signal::TERM);
+                    spawn::signal_one(one, Signal::CONT);
+                }
+                spawn::signal_group(leader, Signal::TERM);
+                spawn::signal_group(leader, Signal::CONT);
+            }
+            Force::Kill => {
+                tree::kill(pid);
+                spawn::signal_group(leader, Signal::KILL);
+            }
+        }
+    }
+
+    fn tree(&self, task: usize) -> Vec<String> {
+        let pid = self.controls.get(&task).map_or(0, |(control, _)| control.pid.load(Ordering::Acquire));
+        if pid > 0 { tree::shown(pid) } else { Vec::new() }
+    }
+
+    fn last_line(&self, task: usize) -> String {
+        self.follower.last_line(&task.to_string()).unwrap_or_default()
+    }
+
+    fn sweep(&mut self, running: &[usize]) -> Vec<Leak> {
+        let mut leaks = Vec::new();
+        let orphans = tree::orphans();
+        self.suspects.retain(|pid, _| orphans.contains(pid));
+        for pid in orphans {
+            if tree::is_zombie(pid) {
+                Pid::from_raw(pid).map(spawn::reap_pid);
+                self.suspects.remove(&pid);
+                continue;
+            }
+            let owners = self.suspects.entry(pid).or_insert_with(|| {
+                // A marker names the owner; without one, every task that runs or has just ended may be.
+                let marked = self.controls.iter().find(|(_, (_, job))| tree::has_marker(pid, &marker(&self.site.run.id, job)));
+                marked.map_or_else(|| self.controls.keys().copied().collect(), |(task, _)| [*task].into())
+            });
+            if owners.iter().any(|task| running.contains(task)) {
+                continue;
+            }
+            let marked = owners.len() == 1;
+            let task = owners.iter().next().copied().filter(|_| marked);
+            let found_by = if marked { FoundBy::Marker } else { FoundBy::Orphan };
+            leaks.push(Leak { task, pid, argv: tree::command_line(pid), found_by });
+            tree::kill(pid);
+            Pid::from_raw(pid).map(spawn::reap_pid);
+        }
+        self.controls.retain(|task, _| running.contains(task));
+        leaks
+    }
+
+    fn has_room(&self) -> bool {
+        rustix::fs::statvfs(self.site.run.path()).is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) >= ROOM)
+    }
+}
+
+impl Drop for Os {
+    fn drop(&mut self) {
+        self.follower.stop();
+    }
+}
+
+/// The entry of its environment by which a process of a job is known.
+pub fn marker(run: &str, job: &JobId) -> String {
+    format!("GATE_MARK={run}/{job}")
+}
+
+/// A lock that a panicking thread cannot poison for the others: the values behind it are plain.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,192 @@
+//! After the last step: reads every promised report, keeps masked copies and artifacts in the run's folder. Knows the file
+//! system, no verdict.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::attempt::Place;
+use super::launch::Told;
+use crate::config::Gate;
+use crate::junit::{Case, read};
+use crate::model::{AttemptFacts, CaseFact, Expect, FileRef, Outcome, ReportFact, ReportState, Totals};
+use crate::rundir::{RunDir, file_ref, write_atomic};
+
+/// A file system's clock may lag behind by this much.
+const SLACK: Duration = Duration::from_secs(2);
+/// Cases named in an event.
+const NAMED: usize = 100;
+
+/// Reads reports and keeps files; whatever goes wrong is said in the facts.
+pub(super) fn collect(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, facts: &mut AttemptFacts) {
+    for (step, promised, file) in promises(place, gate, facts) {
+        let report = one_report(place, gate, since, &step, &promised, file.as_deref());
+        place.line.tell(Told::Report { task: place.line.task, report: Box::new(report.clone()) });
+        facts.reports.push(report);
+    }
+    if let Err(why) = keep_files(place, gate) {
+        facts.lost.get_or_insert(why);
+    }
+}
+
+/// Every report that a started step promised: step, promise, file if it is there.
+fn promises(place: &Place<'_>, gate: &Gate, facts: &AttemptFacts) -> Vec<(String, String, Option<PathBuf>)> {
+    let mut all = Vec::new();
+    for step in gate.steps.iter().filter(|step| step.wants_junit() && facts.steps.iter().any(|fact| fact.step == step.name)) {
+        let file = place.scratch.join(format!("{}.xml", step.name));
+        all.push((step.name.clone(), "{junit}".to_owned(), Some(file).filter(|file| file.exists())));
+    }
+    for promised in gate.junit.iter().filter(|_| !facts.steps.is_empty()) {
+        let files = glob(&place.site.config.root, promised);
+        if files.is_empty() {
+            all.push((String::new(), promised.clone(), None));
+        }
+        all.extend(files.into_iter().map(|file| (String::new(), promised.clone(), Some(file))));
+    }
+    all
+}
+
+/// Files below the root that a glob names, sorted.
+pub(super) fn glob(root: &Path, pattern: &str) -> Vec<PathBuf> {
+    if !pattern.contains(['*', '?', '[', '{']) {
+        let file = root.join(pattern);
+        return if file.is_file() { vec![file] } else { Vec::new() };
+    }
+    let Ok(matcher) = globset::GlobBuilder::new(pattern).literal_separator(true).build().map(|glob| glob.compile_matcher()) else { return Vec::new() };
+    let fixed: PathBuf = Path::new(pattern).components().take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])).collect();
+    let mut found: Vec<PathBuf> = walkdir::WalkDir::new(root.join(fixed))
+        .into_iter()
+        .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".gates")
+        .flatten()
+        .filter(|entry| entry.file_type().is_file() && entry.path().strip_prefix(root).is_ok_and(|path| matcher.is_match(path)))
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    found.sort();
+    found
+}
+
+fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &str, promised: &str, file: Option<&Path>) -> ReportFact {
+    let mut fact = ReportFact {
+        step: step.to_owned(),
+        promised: promised.to_owned(),
+        file: None,
+        state: ReportState::Absent,
+        note: String::new(),
+        counted: Totals::default(),
+        red: Vec::new(),
+        undeclared: Vec::new(),
+        undeclared_count: 0,
+        matched: vec![0; gate.expect.cases.len()],
+    };
+    let Some(file) = file else { return fact };
+    let name = if step.is_empty() { flat(&place.site.config.root, file) } else { format!("{step}.xml") };
+    match keep(place, file, &RunDir::junit_name(place.job, &name)) {
+        Ok(kept) => fact.file = Some(kept),
+        Err(why) => {
+            fact.state = ReportState::Unreadable;
+            fact.note = why;
+            return fact;
+        }
+    }
+    let written = fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+    if let (Some(written), Some(since)) = (written, since)
+        && written + SLACK < since
+    {
+        fact.state = ReportState::Stale;
+        fact.note = "it is older than the attempt that should have written it".to_owned();
+        return fact;
+    }
+    read_into(place, &gate.expect, &mut fact);
+    fact
+}
+
+fn flat(root: &Path, file: &Path) -> String {
+    file.strip_prefix(root).unwrap_or(file).to_string_lossy().replace('/', "__")
+}
+
+fn read_into(place: &Place<'_>, expect: &Expect, fact: &mut ReportFact) {
+    let Some(kept) = &fact.file else { return };
+    let matcher = |pattern: &str| globset::Glob::new(pattern).ok().map(|glob| glob.compile_matcher());
+    let wanted: Vec<_> = expect.cases.iter().map(|(pattern, _)| matcher(pattern)).collect();
+    let declared: Vec<_> = expect.skips.iter().filter_map(|(pattern, _, _)| matcher(pattern)).collect();
+    let opened = File::open(place.site.run.file(&kept.path));
+    let (mut red, mut undeclared, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut matched = vec![0; wanted.len()];
+    let mut each = |case: Case| {
+        for (found, matcher) in matched.iter_mut().zip(&wanted) {
+            *found += u64::from(matcher.as_ref().is_some_and(|matcher| matcher.is_match(&case.printed)));
+        }
+        match case.outcome {
+            Outcome::Failed | Outcome::Error if red.len() < NAMED => red.push(case_fact(place, &case)),
+            Outcome::Skipped | Outcome::NotRun if !declared.iter().any(|matcher| matcher.is_match(&case.printed)) => {
+                count += 1;
+                if undeclared.len() < NAMED {
+                    undeclared.push(case_fact(place, &case));
+                }
+            }
+            Outcome::Passed | Outcome::Failed | Outcome::Error | Outcome::Skipped | Outcome::NotRun => {}
+        }
+    };
+    match opened.and_then(|file| read::read(file, &mut each)) {
+        Ok(summary) => {
+            fact.state = summary.state;
+            fact.note = if summary.state == ReportState::Valid { String::new() } else { summary.notes.join("; ") };
+            fact.counted = summary.totals;
+        }
+        Err(cause) => {
+            fact.state = ReportState::Unreadable;
+            fact.note = cause.to_string();
+        }
+    }
+    (fact.red, fact.undeclared, fact.undeclared_count, fact.matched) = (red, undeclared, count, matched);
+}
+
+fn case_fact(place: &Place<'_>, case: &Case) -> CaseFact {
+    let root = format!("{}/", place.site.config.root.display());
+    let at = case.place().map(|at| crate::model::Location { file: at.file.strip_prefix(&root).map_or_else(|| at.file.clone(), str::to_owned), line: at.line });
+    CaseFact { case: case.printed.clone(), outcome: case.outcome, message: case.headline(), at }
+}
+
+/// Copies a file into the run, masked where the gate has secrets.
+fn keep(place: &Place<'_>, from: &Path, name: &str) -> Result<FileRef, String> {
+    let to = place.site.run.file(name);
+    let failed = |cause: std::io::Error| format!("failed to keep {name}: {cause}");
+    if place.mask.is_empty() {
+        fs::create_dir_all(to.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        fs::copy(from, &to).map_err(failed)?;
+    } else {
+        // Another encoding would hide a secret from the mask: what is kept is UTF-8.
+        let mut bytes = Vec::new();
+        let mut decoded = File::open(from).and_then(crate::junit::decode::decode).map_err(failed)?;
+        decoded.reader.read_to_end(&mut bytes).map_err(failed)?;
+        write_atomic(&to, &place.mask.bytes(&bytes)).map_err(failed)?;
+    }
+    file_ref(&to, name).map_err(failed)
+}
+
+/// Files of `{out}` and artifacts.
+fn keep_files(place: &Place<'_>, gate: &Gate) -> Result<(), String> {
+    let out = place.scratch.join("out");
+    let mut files: Vec<(PathBuf, String)> = Vec::new();
+    if out.is_dir() {
+        for entry in walkdir::WalkDir::new(&out).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+            let name = entry.path().strip_prefix(&out).unwrap_or(entry.path()).to_string_lossy().into_owned();
+            files.push((entry.into_path(), name));
+        }
+    }
+    for pattern in &gate.artifacts {
+        let root = &place.site.config.root;
+        files.extend(glob(root, pattern).into_iter().map(|file| (file.clone(), flat(root, &file))));
+    }
+    for (file, name) in files {
+        // A secret inside an archive cannot be seen, so it cannot be masked.
+        if !place.mask.is_empty() && fs::read(&file).is_ok_and(|bytes| std::str::from_utf8(&bytes).is_err()) {
+            place.line.tell(Told::Noted { task: place.line.task, text: format!("{name} was not kept: it is not text, and this gate has secrets") });
+            continue;
+        }
+        let kept = keep(place, &file, &RunDir::out_name(place.job, &name))?;
+        place.line.tell(Told::Kept { task: place.line.task, file: kept });
+    }
+    Ok(())
+}

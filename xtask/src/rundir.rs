@@ -1,0 +1,215 @@
+//! The only room that knows a file name of `.gates/`: run folders, logs, reports, caches, and writing without halves.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::model::{FileRef, JobId};
+
+/// `.gates/` of a repository.
+#[derive(Clone, Debug)]
+pub struct GatesDir {
+    root: PathBuf,
+}
+
+impl GatesDir {
+    /// The folder below a repository's root.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.join(".gates") }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// All runs.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// One run.
+    pub fn run(&self, id: &str) -> RunDir {
+        RunDir { id: id.to_owned(), path: self.runs().join(id) }
+    }
+
+    /// What nothing refers to while a run writes it: raw reports and `{out}` before they are masked and kept.
+    pub fn scratch(&self, run: &str) -> PathBuf {
+        self.root.join("scratch").join(run)
+    }
+
+    /// Lock files that hold between runs.
+    pub fn locks(&self) -> PathBuf {
+        self.root.join("locks")
+    }
+
+    /// A file of the cache.
+    pub fn cache(&self, name: &str) -> PathBuf {
+        self.root.join("cache").join(name)
+    }
+
+    /// Makes a new run folder and points `latest` at it.
+    pub fn create_run(&self, id: &str) -> io::Result<RunDir> {
+        let run = self.run(id);
+        fs::create_dir_all(run.path.join("logs"))?;
+        self.ignore()?;
+        let latest = self.runs().join("latest");
+        let fresh = self.runs().join(format!(".latest-{id}"));
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(id, &fresh)?;
+        fs::rename(&fresh, &latest)?;
+        Ok(run)
+    }
+
+    /// A repository that does not ignore `.gates/` yet must not commit it by accident.
+    fn ignore(&self) -> io::Result<()> {
+        let file = self.root.join(".gitignore");
+        if file.exists() { Ok(()) } else { write_atomic(&file, b"*\n!.gitignore\n!/signoffs/\n!/signoffs/**\n!/trust/\n!/trust/**\n") }
+    }
+
+    /// Run ids, oldest first.
+    pub fn run_ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = fs::read_dir(self.runs())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().is_dir() && !entry.path().is_symlink())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    /// The id that a person means: `latest`, a unique prefix, or the four characters at its end.
+    pub fn find_run(&self, word: &str) -> Result<String, String> {
+        let ids = self.run_ids();
+        if word == "latest" {
+            let link = fs::read_link(self.runs().join("latest")).ok().map(|target| target.to_string_lossy().into_owned());
+            return link.filter(|id| ids.contains(id)).or_else(|| ids.last().cloned()).ok_or_else(|| "there is no run yet".to_owned());
+        }
+        let matches: Vec<&String> = ids.iter().filter(|id| id.starts_with(word) || id.ends_with(&format!("-{word}"))).collect();
+        match matches.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => Err(format!("there is no run `{word}`")),
+            many => Err(format!("`{word}` means {} runs, such as {} and {}", many.len(), many[0], many[1])),
+        }
+    }
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    /// Run id.
+    pub id: String,
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    /// A file of the run by its name in a `FileRef`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Name of an attempt's log.
+    pub fn log_name(job: &JobId) -> String {
+        format!("logs/{job}.log")
+    }
+
+    /// Name of a kept report.
+    pub fn junit_name(job: &JobId, file: &str) -> String {
+        format!("junit/{job}/{file}")
+    }
+
+    /// Name of a kept file of `{out}` or an artifact.
+    pub fn out_name(job: &JobId, file: &str) -> String {
+        format!("out/{job}/{file}")
+    }
+}
+
+/// The part of a run id that screens show.
+pub fn short(id: &str) -> &str {
+    id.rsplit('-').next().unwrap_or(id)
+}
+
+/// Writes under a temporary name, syncs, renames: a reader sees the old file or the new one, never a half.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(cause) = written.and_then(|()| fs::rename(&temporary, path)) {
+        fs::remove_file(&temporary).ok();
+        return Err(cause);
+    }
+    Ok(())
+}
+
+/// The reference of a file as it is now.
+pub fn file_ref(path: &Path, name: &str) -> io::Result<FileRef> {
+    let mut file = File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut size = 0;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        size += count as u64;
+    }
+    Ok(FileRef { path: name.to_owned(), size, blake3: hasher.finalize().to_hex().to_string() })
+}
+
+/// A file that is no longer what the journal says.
+pub fn check_ref(run: &RunDir, wanted: &FileRef) -> Result<(), String> {
+    match file_ref(&run.file(&wanted.path), &wanted.path) {
+        Ok(found) if found == *wanted => Ok(()),
+        Ok(_) => Err(format!("{} was changed after the run", wanted.path)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(format!("{} is missing", wanted.path)),
+        Err(cause) => Err(format!("failed to read {}: {cause}", wanted.path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_by_prefix_and_by_their_end() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let gates = GatesDir::new(folder.path());
+        for id in ["20260101-000000-aaaa", "20260101-000001-bbbb"] {
+            gates.create_run(id).expect("created");
+        }
+        assert_eq!(gates.find_run("latest").as_deref(), Ok("20260101-000001-bbbb"));
+        assert_eq!(gates.find_run("aaaa").as_deref(), Ok("20260101-000000-aaaa"));
+        assert!(gates.find_run("2026").is_err_and(|why| why.contains("means 2 runs")));
+        assert!(gates.find_run("x").is_err());
+    }
+
+    #[test]
+    fn a_changed_file_is_noticed() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = GatesDir::new(folder.path()).create_run("r").expect("created");
+        write_atomic(&run.file("logs/a.log"), b"one").expect("written");
+        let wanted = file_ref(&run.file("logs/a.log"), "logs/a.log").expect("read");
+        assert_eq!(check_ref(&run, &wanted), Ok(()));
+        write_atomic(&run.file("logs/a.log"), b"two").expect("written");
+        assert!(check_ref(&run, &wanted).is_err_and(|why| why.contains("was changed")));
+    }
+}

@@ -1,0 +1,194 @@
+//! Durations, sizes, counts, and the line of an output that matters: pure text. Knows no terminal and no file.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use regex_lite::Regex;
+
+use crate::model::Location;
+
+/// `8.2s`, `2m14s`, `1h03m`: as short as it can be read.
+pub fn duration(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..=59 => format!("{:.1}s", span.as_secs_f64().min(59.9)),
+        60..=3599 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// The same for milliseconds, as the journal counts.
+pub fn millis(count: u64) -> String {
+    duration(Duration::from_millis(count))
+}
+
+/// `1 case`, `2 cases`.
+pub fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// `64MiB` to bytes. Units: B, KiB, MiB, GiB.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (digits, unit) = text.split_at(split);
+    let count: u64 = digits.parse().ok()?;
+    let factor: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    count.checked_mul(factor)
+}
+
+/// Bytes to `64MiB`, rounded down to the largest unit that fits.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..=1023 => format!("{bytes}B"),
+        1024..=1_048_575 => format!("{}KiB", bytes >> 10),
+        1_048_576..=1_073_741_823 => format!("{}MiB", bytes >> 20),
+        _ => format!("{:.1}GiB", bytes as f64 / f64::from(1u32 << 30)),
+    }
+}
+
+/// The words closest to a mistyped one, at most edit distance a third of its length.
+pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + word.len().max(candidate.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Names in single quotes for a shell, only where it needs them.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// The first line with text in it, trimmed.
+pub fn first_line(text: &str) -> &str {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("")
+}
+
+/// Removes colours and cursor movements (CSI and OSC sequences).
+pub fn strip_ansi(text: &str) -> String {
+    console::strip_ansi_codes(text).into_owned()
+}
+
+static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    [
+        // src/App.tsx(41,5): error TS2345
+        r"([\w@./\\\[\]-]+\.[A-Za-z]{1,5})\((\d+),\d+\)",
+        // File "app/x.py", line 12
+        r#"File "([^"]+)", line (\d+)"#,
+        // src/App.tsx:41:5, tests/test_x.py:12: AssertionError, --> src/main.rs:3:4
+        r"([\w@./\\\[\]-]+\.[A-Za-z]{1,5}):(\d+)",
+    ]
+    .iter()
+    .map(|pattern| Regex::new(pattern).expect("the pattern is a constant that a test compiles"))
+    .collect()
+});
+
+/// Finds the place in somebody's source that an output names: the first one outside of installed packages.
+pub fn locate(text: &str) -> Option<Location> {
+    text.lines().filter_map(locate_in_line).find(|found| !is_foreign(&found.file))
+}
+
+/// All places of one output, in order, installed packages left out.
+pub fn locate_all(text: &str) -> Vec<Location> {
+    text.lines().filter_map(locate_in_line).filter(|found| !is_foreign(&found.file)).collect()
+}
+
+fn locate_in_line(line: &str) -> Option<Location> {
+    PLACES.iter().find_map(|pattern| {
+        let caught = pattern.captures(line)?;
+        let file = caught.get(1)?.as_str().replace('\\', "/");
+        let number = caught.get(2)?.as_str().parse().ok()?;
+        let source = file.rsplit('.').next().is_some_and(|ending| SOURCES.contains(&ending));
+        source.then_some(Location { file, line: number })
+    })
+}
+
+const SOURCES: &[&str] = &[
+    "py", "ts", "tsx", "js", "jsx", "mjs", "cjs", "mts", "cts", "rs", "go", "java", "kt", "rb", "c", "cc", "cpp", "h", "hpp", "cs", "sql", "sh",
+    "toml", "json", "yml", "yaml", "css", "html", "vue", "svelte",
+];
+
+fn is_foreign(file: &str) -> bool {
+    ["node_modules/", "site-packages/", "/lib/python", "node:internal", "/rustc/"].iter().any(|part| file.contains(part))
+}
+
+static ALARM: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(\berror\b|error TS\d+|Error:|\bfailed\b|\bfatal\b|panicked at|cannot |could not |no such file|not found|Exception)")
+        .expect("the pattern is a constant that a test compiles")
+});
+
+/// The line of a failed log that says most: the first one that names an error and a place, else the first that names an
+/// error, else the last one with text.
+pub fn excerpt(log: &str) -> (String, Option<Location>) {
+    let clean = strip_ansi(log);
+    let lines: Vec<&str> = clean.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let alarming = |line: &&&str| ALARM.is_match(line);
+    let placed = |line: &&&str| locate_in_line(line).is_some_and(|found| !is_foreign(&found.file));
+    let found = lines
+        .iter()
+        .filter(alarming)
+        .find(placed)
+        .or_else(|| lines.iter().find(alarming))
+        .or_else(|| lines.last())
+        .copied()
+        .unwrap_or("");
+    let at = locate(found).or_else(|| locate(&clean));
+    (found.chars().take(300).collect(), at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_short() {
+        let check = |ms, expected: &str| assert_eq!(millis(ms), expected);
+        check(0, "0.0s");
+        check(8_240, "8.2s");
+        check(134_000, "2m14s");
+        check(3_780_000, "1h03m");
+    }
+
+    #[test]
+    fn sizes_have_binary_units_only() {
+        assert_eq!(parse_size("64MiB"), Some(64 << 20));
+        assert_eq!(parse_size("64MB"), None);
+        assert_eq!(parse_size("64"), None);
+        assert_eq!(parse_size("99999999999GiB"), None);
+    }
+
+    #[test]
+    fn places_are_found_in_every_tools_words() {
+        let check = |line: &str, expected: &str| assert_eq!(locate(line).map(|at| at.to_string()).as_deref(), Some(expected), "{line}");
+        check("src/App.tsx(41,5): error TS2345: x", "src/App.tsx:41");
+        check("  File \"app/service.py\", line 12, in f", "app/service.py:12");
+        check("tests/test_x.py:12: AssertionError", "tests/test_x.py:12");
+        check(" ❯ src/pages/Inventory.test.tsx:33:10", "src/pages/Inventory.test.tsx:33");
+        check("  --> xtask/src/main.rs:3:4", "xtask/src/main.rs:3");
+        assert_eq!(locate("node_modules/x/index.js:3:4"), None);
+        assert_eq!(locate("at 10.0.0.1:80 and 12.30:45"), None);
+    }
+
+    #[test]
+    fn the_excerpt_prefers_an_error_with_a_place() {
+        let log = "> tsc\nwarning: x\nsrc/a.ts(3,1): error TS1: bad\nnpm error code 2\n";
+        let (line, at) = excerpt(log);
+        assert_eq!(line, "src/a.ts(3,1): error TS1: bad");
+        assert_eq!(at.map(|at| at.line), Some(3));
+    }
+
+    #[test]
+    fn mistyped_words_find_their_neighbour() {
+        assert_eq!(closest("timout", ["timeout", "grace"]), Some("timeout"));
+        assert_eq!(closest("zzz", ["timeout", "grace"]), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! One event as lines in the grammar of the terminal: a right-aligned verb, a time, a count, a name, a reason. Pure text; knows
+//! colours, not terminals.
+
+use console::{Style, measure_text_width, truncate_str};
+
+use crate::event::{Event, EventKind, Installed};
+use crate::mask::visible;
+use crate::model::{JobId, Label, StopCause, Verdict};
+use crate::record::{GateState, Record};
+use crate::rundir::short;
+use crate::text::millis;
+
+/// Width of the verb's column.
+const VERB: usize = 12;
+
+/// Lines with or without colour.
+#[derive(Clone, Copy, Debug)]
+pub struct Grammar {
+    /// Colours are wanted.
+    pub colour: bool,
+}
+
+impl Grammar {
+    fn paint(self, verb: &str, text: &str) -> String {
+        let style = match verb {
+            "PASS" => Style::new().green().bold(),
+            "FAIL" | "BROKEN" | "TIMEOUT" | "REFUSED" => Style::new().red().bold(),
+            "FLAKY" | "SLOW" | "SKIP" | "LEAK" | "CANCEL" | "ADVISORY" | "note" => Style::new().yellow().bold(),
+            _ => Style::new().dim(),
+        };
+        if self.colour { style.force_styling(true).apply_to(text).to_string() } else { text.to_owned() }
+    }
+
+    /// `        PASS rest`
+    pub fn line(self, verb: &str, rest: &str) -> String {
+        let padding = " ".repeat(VERB.saturating_sub(measure_text_width(verb)));
+        format!("{padding}{} {}", self.paint(verb, verb), visible(rest)).trim_end().to_owned()
+    }
+
+    /// `[   8.2s]`
+    pub fn took(took: u64) -> String {
+        format!("[{:>8}]", millis(took))
+    }
+
+    /// What an event has to say to a person; often nothing.
+    pub fn lines(self, event: &Event, record: &Record) -> Vec<String> {
+        match &event.kind {
+            EventKind::RunStarted(head) => {
+                let partial = head.partial.as_ref().map(|why| format!(" · partial: {why}")).unwrap_or_default();
+                vec![format!(" gate {} · run {} · profile {}{partial}", head.targets.join(" "), short(&head.run), head.profile)]
+            }
+            EventKind::RunRefused { .. } | EventKind::SourceRead { .. } | EventKind::RunEnded {} | EventKind::FileKept { .. } => Vec::new(),
+            EventKind::PhaseCredited { phase, run } => vec![self.line("credited", &format!("requires {phase}: pass in run {}", short(run)))],
+            EventKind::PhaseUnjudged { phase } => vec![self.line("note", &format!("requires {phase}: not judged"))],
+            EventKind::RuntimeFound(found) => {
+                let mismatch = if found.mismatch { format!("  (pinned {}, policy warn)", found.wanted) } else { String::new() };
+                vec![self.line("Runtime", &format!("{}  {} {}  {}{mismatch}", found.runtime, found.kind, found.version, found.exe))]
+            }
+            EventKind::ToolFound { tool, path: None, gate } => vec![self.line("note", &format!("tool {tool} of {gate} is missing here"))],
+            EventKind::ToolFound { path: Some(_), .. } | EventKind::ReportRead { .. } | EventKind::ProcEnded { .. } => Vec::new(),
+            EventKind::InstallEnded { runtime, result } => match result {
+                Installed::Unchanged => Vec::new(),
+                Installed::Installed => vec![self.line("Installed", runtime)],
+                Installed::Failed(why) => vec![self.line("FAIL", &format!("set-up of {runtime}: {why}"))],
+            },
+            EventKind::JobStarted { job, waited, locks } if *waited > 1000 => {
+                vec![self.line("Started", &format!("{}  waited {} for {}", job.gate, millis(*waited), locks.join(", ")))]
+            }
+            EventKind::JobStarted { .. } => Vec::new(),
+            EventKind::ProcStarted(proc) => {
+                let install = record.head.gates.iter().all(|gate| gate.id != proc.job.gate);
+                if install { vec![self.line("Setting up", &format!("{}  {}", proc.job.gate, proc.argv.join(" ")))] } else { Vec::new() }
+            }
+            EventKind::ProcSlow { job, after, last_line, .. } => {
+                let last = if last_line.is_empty() { String::new() } else { format!("  last line: {last_line}") };
+                vec![self.line("SLOW", &format!("[>{:>7}]      {}{last}", millis(*after), job.gate))]
+            }
+            EventKind::KillSent { job, cause: StopCause::Timeout, signal, tree } if signal == "TERM" => {
+                let mut lines = vec![self.line("TIMEOUT", &format!("{}  ending it: TERM, then KILL", job.gate))];
+                lines.extend(tree.iter().take(10).map(|process| self.line("", &format!("  {process}"))));
+                lines
+            }
+            EventKind::KillSent { .. } => Vec::new(),
+            EventKind::ProcLeaked { job, argv, .. } => {
+                let gate = job.as_ref().map_or("the run", |job| job.gate.as_str());
+                vec![self.line("LEAK", &format!("{gate} left a process behind, which was ended: {argv}"))]
+            }
+            EventKind::AttemptEnded(ended) => self.attempt(&ended.job, record),
+            EventKind::JobSkipped { job, skip } => self.skipped(job, &skip.to_string(), record),
+            EventKind::CancelRequested { force, .. } => {
+                let text = if *force { "ending everything at once" } else { "ending what runs; once more ends it at once" };
+                vec![self.line("CANCEL", text)]
+            }
+            EventKind::Noted { gate, text } => {
+                let gate = gate.as_ref().map(|gate| format!("{gate}: ")).unwrap_or_default();
+                vec![self.line("note", &format!("{gate}{text}"))]
+            }
+        }
+    }
+
+    /// One line a gate when its last iteration is over; a red iteration before that speaks up at once.
+    fn attempt(self, job: &JobId, record: &Record) -> Vec<String> {
+        let Some(gate) = record.head.gates.iter().find(|gate| gate.id == job.gate) else { return Vec::new() };
+        let state = record.gate(gate);
+        if state.ended < gate.runs {
+            let judged = record.jobs.get(job).map(|own| record.judge(gate, own));
+            return match judged.filter(|judged| judged.verdict != Verdict::Pass) {
+                Some(judged) => {
+                    let why = judged.why.first().cloned().unwrap_or_default();
+                    vec![self.line("iteration", &format!("{}/{} of {} {}: {why}", job.iteration, gate.runs, gate.id, judged.verdict.word()))]
+                }
+                None => Vec::new(),
+            };
+        }
+        let verb = verb(&state, gate.advisory);
+        let why = state.why.first().cloned().unwrap_or_default();
+        let runs = if gate.runs > 1 { format!("  {}/{} iterations passed", state.passed, gate.runs) } else { String::new() };
+        let done = finished(record);
+        let reason = if why.is_empty() { String::new() } else { format!("  {why}") };
+        vec![self.line(verb, &format!("{} {done}/{} {}{runs}{reason}", Self::took(state.took), record.head.gates.len(), gate.id))]
+    }
+
+    fn skipped(self, job: &JobId, why: &str, record: &Record) -> Vec<String> {
+        // What we cancelled ourselves stays quiet, and a gate says it once for all its iterations.
+        if record.cancelled.is_some() || record.jobs_of(&job.gate).filter(|(_, own)| own.skip.is_some()).count() > 1 {
+            return Vec::new();
+        }
+        vec![self.line("SKIP", &format!("{:>10} {}/{} {}  {why}", "", finished(record), record.head.gates.len(), job.gate))]
+    }
+}
+
+/// Cuts a line to a terminal's width; no line is cut where there is no terminal.
+pub fn cut(line: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) => truncate_str(line, width.max(20), "…").into_owned(),
+        None => line.to_owned(),
+    }
+}
+
+/// The verb of a gate that is over.
+pub fn verb(state: &GateState, advisory: bool) -> &'static str {
+    match (state.verdict, state.label) {
+        (Verdict::Pass, Label::Flaky) => "FLAKY",
+        (Verdict::Pass, Label::Stable | Label::Failing | Label::Unclassified) => "PASS",
+        (Verdict::Skipped, _) => "SKIP",
+        (_, _) if advisory => "ADVISORY",
+        (Verdict::Fail, _) => "FAIL",
+        (Verdict::Broken, _) => "BROKEN",
+        (Verdict::Cancelled, _) => "CANCEL",
+    }
+}
+
+/// Gates of which nothing more will come.
+pub fn finished(record: &Record) -> usize {
+    let over = |gate: &&crate::event::PlannedGate| {
+        let over = record.jobs_of(&gate.id).filter(|(_, job)| job.facts.complete || job.skip.is_some()).count();
+        over as u32 >= gate.runs
+    };
+    record.head.gates.iter().filter(over).count()
+}

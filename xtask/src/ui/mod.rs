@@ -1,0 +1,56 @@
+//! What a person sees while gates run and after: reporters that hear each event with its record. Knows terminals; nothing here can
+//! change a run.
+
+pub mod fancy;
+pub mod lines;
+pub mod ndjson;
+pub mod plain;
+pub mod summary;
+
+use std::io;
+
+use crate::event::Event;
+use crate::record::Record;
+
+/// One way of showing a run.
+pub trait Reporter: Send {
+    /// Hears an event; the record has it in already.
+    fn hear(&mut self, event: &Event, record: &Record) -> io::Result<()>;
+    /// Time went by without an event.
+    fn tick(&mut self, _record: &Record) -> io::Result<()> {
+        Ok(())
+    }
+    /// Nothing more will come; the summary is printed after this.
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// Lines for people: live on a terminal, one line an event elsewhere.
+    Human,
+    /// Nothing but the verdict and what failed.
+    Quiet,
+    /// Every event as one JSON line on standard output.
+    Ndjson,
+}
+
+/// The reporter for an output; a terminal on standard error gets the live view.
+pub fn choose(output: Output, colour: bool) -> Box<dyn Reporter> {
+    match output {
+        Output::Quiet => Box::new(Silent),
+        Output::Ndjson => Box::new(ndjson::Ndjson),
+        Output::Human if console::user_attended_stderr() => Box::new(fancy::Fancy::new(indicatif::ProgressDrawTarget::stderr(), colour)),
+        Output::Human => Box::new(plain::Plain::new(Box::new(io::stderr()), colour)),
+    }
+}
+
+struct Silent;
+
+impl Reporter for Silent {
+    fn hear(&mut self, _event: &Event, _record: &Record) -> io::Result<()> {
+        Ok(())
+    }
+}

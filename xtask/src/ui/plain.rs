@@ -1,0 +1,54 @@
+//! One plain line an event, and a heartbeat in long silences: for pipes, logs and CI. Never moves a cursor.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use super::Reporter;
+use super::lines::Grammar;
+use crate::event::Event;
+use crate::record::Record;
+use crate::text::millis;
+
+/// Longest silence.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// The reporter.
+pub struct Plain {
+    out: Box<dyn Write + Send>,
+    grammar: Grammar,
+    spoke: Instant,
+}
+
+impl Plain {
+    /// Writes to `out`.
+    pub fn new(out: Box<dyn Write + Send>, colour: bool) -> Self {
+        Self { out, grammar: Grammar { colour }, spoke: Instant::now() }
+    }
+
+    fn say(&mut self, lines: &[String]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.spoke = Instant::now();
+        let mut text = lines.join("\n");
+        text.push('\n');
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+}
+
+impl Reporter for Plain {
+    fn hear(&mut self, event: &Event, record: &Record) -> io::Result<()> {
+        let lines = self.grammar.lines(event, record);
+        self.say(&lines)
+    }
+
+    fn tick(&mut self, record: &Record) -> io::Result<()> {
+        if self.spoke.elapsed() < HEARTBEAT {
+            return Ok(());
+        }
+        let running: Vec<String> = super::fancy::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(record.at.saturating_sub(since)))).collect();
+        let line = self.grammar.line("Running", &format!("{}: {}", running.len(), running.join(", ")));
+        self.say(&[line])
+    }
+}

@@ -1,0 +1,180 @@
+//! The last lines of a run: what failed by name, the verdict, the flake line, and the next step. Pure text of a finished record.
+
+use super::lines::{Grammar, verb};
+use crate::flake;
+use crate::model::{Exit, Label, Outcome, Verdict};
+use crate::record::Record;
+use crate::rundir::short;
+use crate::text::{millis, plural};
+
+/// A red case for the summary.
+#[derive(Clone, Debug)]
+pub struct RedCase {
+    /// Gate.
+    pub gate: String,
+    /// Printed name.
+    pub name: String,
+    /// Where, if known.
+    pub at: Option<String>,
+    /// First line of the message.
+    pub message: String,
+    /// Label over the iterations.
+    pub label: Label,
+    /// Iterations in which it was red, and iterations.
+    pub red: (u32, u32),
+    /// Worst outcome.
+    pub outcome: Outcome,
+}
+
+/// What the summary needs beside the record.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Red cases.
+    pub red: Vec<RedCase>,
+    /// Cases by label: stable, flaky, failing, unclassified.
+    pub labels: [u64; 4],
+    /// How this program is called.
+    pub program: String,
+    /// Folder of the run, as a person would type it.
+    pub folder: String,
+}
+
+/// Red cases named one by one.
+const NAMED: usize = 20;
+
+/// The summary as lines.
+pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> {
+    let mut lines = vec![format!("  {}", "─".repeat(70))];
+    if let Some((_, problems)) = &record.refused {
+        for problem in problems {
+            lines.push(grammar.line("REFUSED", ""));
+            lines.extend(problem.lines().map(|line| format!("  {}", crate::mask::visible(line))));
+        }
+    }
+    for phase in record.head.phases.iter().filter(|_| record.refused.is_none()) {
+        let verdict = record.phase(phase);
+        let partial = record.head.partial.as_ref().map(|why| format!("  partial ({why}): not a verdict of {}", phase.id)).unwrap_or_default();
+        let shown = if record.head.partial.is_some() && verdict == Verdict::Pass { "partial" } else { word(verdict) };
+        lines.push(grammar.line(shown, &format!("{}        {}      {}{partial}", phase.id, counts(record, Some(&phase.gates)), millis(record.at))));
+    }
+    if record.head.phases.is_empty() && record.refused.is_none() {
+        let shown = if record.exit() == Exit::Pass { "PASS" } else { "FAIL" };
+        lines.push(grammar.line(shown, &format!("{}        {}      {}", record.head.targets.join(" "), counts(record, None), millis(record.at))));
+    }
+    for (phase, run) in &record.credited {
+        lines.push(grammar.line("", &format!("requires {phase}: pass in run {}", short(run))));
+    }
+    for phase in &record.unjudged {
+        lines.push(grammar.line("", &format!("requires {phase}: not judged")));
+    }
+    if !record.runtimes.is_empty() {
+        let used: Vec<String> = record.runtimes.iter().map(|found| format!("{} {} ({})", found.kind, found.version, found.exe)).collect();
+        lines.push(grammar.line("ran on", &used.join(" · ")));
+    }
+    if let (Some(start), Some(end)) = (&record.source_start, &record.source_end)
+        && start != end
+    {
+        lines.push(grammar.line("note", "the source changed while the gates ran: this run stands for no phase later"));
+    }
+    failures(record, tally, grammar, &mut lines);
+    if record.refused.is_none() {
+        lines.push(grammar.line("", &flake_line(record, tally)));
+    }
+    next_step(record, tally, grammar, &mut lines);
+    lines
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Broken => "BROKEN",
+        Verdict::Skipped => "SKIP",
+        Verdict::Cancelled => "CANCEL",
+    }
+}
+
+fn counts(record: &Record, only: Option<&[String]>) -> String {
+    let mut counted: Vec<(&str, u64)> = Vec::new();
+    for gate in record.head.gates.iter().filter(|gate| only.is_none_or(|only| only.contains(&gate.id) || !gate.needed_by.is_empty())) {
+        let state = record.gate(gate);
+        let word = match (gate.advisory && state.verdict != Verdict::Pass, state.verdict, state.label) {
+            (true, _, _) => "advisory",
+            (false, Verdict::Pass, Label::Flaky) => "flaky",
+            (false, Verdict::Skipped, _) if state.is_neutral() => "skipped (declared)",
+            (false, verdict, _) => verdict.word(),
+        };
+        match counted.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((word, 1)),
+        }
+    }
+    counted.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(" · ")
+}
+
+fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<String>) {
+    let mut named = 0;
+    for gate in record.head.gates.iter().filter(|_| record.refused.is_none()) {
+        let state = record.gate(gate);
+        let red: Vec<&RedCase> = tally.red.iter().filter(|case| case.gate == gate.id).collect();
+        let quiet = state.verdict == Verdict::Pass && state.label != Label::Flaky || state.is_neutral() || state.verdict == Verdict::Cancelled;
+        if quiet {
+            continue;
+        }
+        let shown = verb(&state, gate.advisory);
+        let why = state.why.iter().take(2).cloned().collect::<Vec<_>>().join("; ");
+        let needs = if gate.needed_by.is_empty() { String::new() } else { format!("  (needed by {})", gate.needed_by.join(", ")) };
+        let at = first_place(record, &gate.id).map(|at| format!("  {at}")).unwrap_or_default();
+        lines.push(grammar.line(shown, &format!("{}  {}  {why}{at}{needs}", gate.id, gate.shown)));
+        for case in red {
+            named += 1;
+            if named > NAMED {
+                continue;
+            }
+            let at = case.at.as_ref().map(|at| format!("  {at}")).unwrap_or_default();
+            let times = if case.red.1 > 1 { format!("  {} {}/{}", case.label.word(), case.red.0, case.red.1) } else { String::new() };
+            lines.push(grammar.line(case.outcome.word(), &format!("{}{at}{times}", case.name)));
+            if !case.message.is_empty() {
+                lines.push(grammar.line("", &format!("  {}", case.message)));
+            }
+        }
+    }
+    if named > NAMED {
+        lines.push(grammar.line("", &format!("and {} more red cases in junit.xml", named - NAMED)));
+    }
+}
+
+fn first_place(record: &Record, gate: &str) -> Option<String> {
+    let red = record.jobs_of(gate).any(|(_, job)| job.facts.reports.iter().any(|report| !report.red.is_empty()));
+    if red {
+        return None; // each red case names its own
+    }
+    record.jobs_of(gate).flat_map(|(_, job)| &job.facts.steps).find_map(|step| step.at.as_ref()).map(ToString::to_string)
+}
+
+/// The flake line of every run: counts by label and the bound that this number of iterations allows.
+fn flake_line(record: &Record, tally: &Tally) -> String {
+    let [stable, flaky, failing, unclassified] = tally.labels;
+    let runs = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
+    let failing = if failing > 0 { format!(" · failing {failing}") } else { String::new() };
+    let unclassified = if unclassified > 0 { format!(" · unclassified {unclassified}") } else { String::new() };
+    let bound = flake::upper_bound_none_failed(runs) * 100.0;
+    format!("flaky {flaky}{failing}{unclassified} · stable {stable} · 95 % upper bound {bound:.1} % a run for what never failed in {}", plural(u64::from(runs), "iteration"))
+}
+
+fn next_step(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<String>) {
+    let bad = |gate: &&crate::event::PlannedGate| {
+        let state = record.gate(gate);
+        !matches!(state.verdict, Verdict::Pass | Verdict::Cancelled) && !state.is_neutral() && state.skip.is_none()
+    };
+    if record.refused.is_none()
+        && let Some(gate) = record.head.gates.iter().find(bad)
+    {
+        let log = record.jobs_of(&gate.id).find(|(_, job)| job.facts.steps.iter().any(|step| !step.accepted())).or_else(|| record.jobs_of(&gate.id).next());
+        let log = log.map(|(job, _)| format!("        log {}/logs/{job}.log", tally.folder)).unwrap_or_default();
+        let profile = if record.head.profile == "local" { String::new() } else { format!(" --profile {}", record.head.profile) };
+        lines.push(grammar.line("repro", &format!("{} gate {}{profile}{log}", tally.program, gate.id)));
+        return;
+    }
+    lines.push(grammar.line("report", &format!("{}/junit.xml", tally.folder)));
+}

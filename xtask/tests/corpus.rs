@@ -1,0 +1,70 @@
+//! The reader against a folder of real reports with expected totals. Not part of `cargo test`: the folder is not in this
+//! repository. `JUNIT_CORPUS=DIR cargo test --test corpus`; DIR holds EXPECTED.tsv.
+
+use std::path::{Path, PathBuf};
+
+use xtask::junit::read::read_all;
+use xtask::model::{Outcome, ReportState};
+
+fn corpus() -> PathBuf {
+    PathBuf::from(std::env::var_os("JUNIT_CORPUS").expect("JUNIT_CORPUS names the folder of EXPECTED.tsv"))
+}
+
+struct Row {
+    file: String,
+    verdict: String,
+    totals: Vec<String>,
+}
+
+fn rows(folder: &Path) -> Vec<Row> {
+    let table = std::fs::read_to_string(folder.join("EXPECTED.tsv")).expect("EXPECTED.tsv is readable");
+    let rows = table.lines().skip(1).map(|line| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        Row { file: columns[0].to_owned(), verdict: columns[2].to_owned(), totals: columns[3..7].iter().map(|count| (*count).to_owned()).collect() }
+    });
+    rows.collect()
+}
+
+#[test]
+fn every_row_agrees() {
+    let folder = corpus();
+    let mut wrong = Vec::new();
+    for row in rows(&folder) {
+        let bytes = std::fs::read(folder.join(&row.file)).expect("a listed file is there");
+        let (summary, _) = read_all(&bytes[..]).expect("in memory");
+        let totals = summary.totals;
+        let found = [totals.tests, totals.failures, totals.errors, totals.skipped].map(|count| count.to_string());
+        let valid = summary.state == ReportState::Valid;
+        let expected = row.verdict == "valid";
+        if valid != expected || expected && found.as_slice() != row.totals.as_slice() {
+            wrong.push(format!("{}: {} {:?}, found {:?} {found:?} {:?}", row.file, row.verdict, row.totals, summary.state, summary.notes));
+        }
+    }
+    assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_prefix_is_valid_or_passes_more() {
+    let folder = corpus();
+    let passed = |bytes: &[u8]| {
+        let (summary, cases) = read_all(bytes).expect("in memory");
+        (summary.state, cases.iter().filter(|case| case.outcome == Outcome::Passed).count())
+    };
+    for row in rows(&folder).into_iter().filter(|row| row.verdict == "valid") {
+        let bytes = std::fs::read(folder.join(&row.file)).expect("a listed file is there");
+        let whole = passed(&bytes).1;
+        let end = root_end(&bytes);
+        // Every byte of small files, a spread of cuts through large ones.
+        let step = (end / 1500).max(1);
+        for cut in (0..end).step_by(step).chain(end.saturating_sub(40)..end) {
+            let (state, passes) = passed(&bytes[..cut]);
+            assert!(state != ReportState::Valid && passes <= whole, "{} cut at {cut}: {state:?}, {passes} of {whole}", row.file);
+        }
+    }
+}
+
+/// Where the root's end tag begins (or where a root without content begins).
+fn root_end(bytes: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(bytes);
+    text.rfind("</").filter(|at| text[*at..].starts_with("</testsuite") || text[*at..].contains("testsuite")).or_else(|| text.rfind('<')).unwrap_or(0)
+}
