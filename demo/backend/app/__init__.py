@@ -1,0 +1,1 @@
+"""Resale inventory: purchases become stock, stock becomes sales."""

@@ -1,0 +1,9 @@
+/** Query keys: what a change makes stale is named by its first word. */
+import type { ItemStatus } from "./api";
+
+export const keys = {
+  products: ["products"] as const,
+  purchases: ["purchases"] as const,
+  inventory: ["inventory"] as const,
+  inventoryOf: (q: string, status: ItemStatus | "all") => ["inventory", q, status] as const,
+};

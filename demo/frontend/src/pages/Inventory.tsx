@@ -1,0 +1,78 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { Choice } from "../lib/Choice";
+import { api, type InventoryItem, type ItemStatus } from "../lib/api";
+import { NEXT, STATUS_LABEL, euros } from "../lib/format";
+import { keys } from "../lib/keys";
+
+const FILTERS = [{ value: "all", label: "All" }, ...Object.entries(STATUS_LABEL).map(([value, label]) => ({ value, label }))];
+
+/** What is on the shelves, with search, filter and moves. */
+export function Inventory() {
+  const [q, setQ] = useState("");
+  const [status, setStatus] = useState<ItemStatus | "all">("all");
+  const inventory = useQuery({ queryKey: keys.inventoryOf(q, status), queryFn: () => api.inventory(q, status), placeholderData: (before) => before });
+  return (
+    <section aria-labelledby="inventory-title">
+      <h1 id="inventory-title">Inventory</h1>
+      <label>
+        Search <input type="search" value={q} onChange={(event) => setQ(event.target.value)} />
+      </label>
+      <Choice label="Status" value={status} options={FILTERS} onChange={(value) => setStatus(value as ItemStatus | "all")} />
+      {inventory.isPending && <p role="status">Loading…</p>}
+      {inventory.isError && <p role="alert">{inventory.error.message}</p>}
+      {inventory.data && <Items items={inventory.data.items} value={inventory.data.value} />}
+    </section>
+  );
+}
+
+function Items({ items, value }: { items: InventoryItem[]; value: number }) {
+  if (items.length === 0) return <p>Nothing matches.</p>;
+  return (
+    <>
+      <table>
+        <caption>{items.length === 1 ? "1 item" : `${items.length} items`}</caption>
+        <thead>
+          <tr>
+            <th>No.</th>
+            <th>Article</th>
+            <th>Cost</th>
+            <th>Status</th>
+            <th>Move to</th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.map((item) => (
+            <Row key={item.number} item={item} />
+          ))}
+        </tbody>
+      </table>
+      <p>Value {euros(value)}</p>
+    </>
+  );
+}
+
+function Row({ item }: { item: InventoryItem }) {
+  const client = useQueryClient();
+  const move = useMutation({
+    mutationFn: (to: ItemStatus) => api.move(item.number, to),
+    onSettled: () => client.invalidateQueries({ queryKey: keys.inventory }),
+  });
+  return (
+    <tr>
+      <td>{item.number}</td>
+      <td>{item.label}</td>
+      <td>{euros(item.cost)}</td>
+      <td>{STATUS_LABEL[item.status]}</td>
+      <td>
+        {NEXT[item.status].map((to) => (
+          <button key={to} disabled={move.isPending} onClick={() => move.mutate(to)}>
+            {STATUS_LABEL[to]}
+          </button>
+        ))}
+        {move.isError && <span role="alert">{move.error.message}</span>}
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,154 @@
+/**
+ * The one way page tests render, wait and act. Every test has its own query client and its own server in memory, answers come in
+ * the order of the requests, and nothing retries or refetches behind a test's back.
+ */
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render, screen, waitForElementToBeRemoved, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import type { ReactElement } from "react";
+import { vi } from "vitest";
+
+import type { InventoryItem, Product, Purchase } from "../lib/api";
+import { FIND_TIMEOUT_MS } from "./policy";
+
+export { screen, within };
+
+/** What the server in memory knows. */
+export interface World {
+  products: Product[];
+  purchases: Purchase[];
+  items: InventoryItem[];
+}
+
+/** A request that the page made. */
+export interface Seen {
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+type Answer = { status: number; body: unknown };
+type Handler = (world: World, match: RegExpMatchArray, url: URL, body: never) => Answer;
+
+const ok = (body: unknown, status = 200): Answer => ({ status, body });
+
+const ROUTES: [string, RegExp, Handler][] = [
+  ["GET", /^\/api\/products$/, (world) => ok(world.products)],
+  ["GET", /^\/api\/purchases$/, (world) => ok([...world.purchases].reverse())],
+  [
+    "GET",
+    /^\/api\/inventory$/,
+    (world, _match, url) => {
+      const q = (url.searchParams.get("q") ?? "").toLowerCase();
+      const status = url.searchParams.get("status");
+      const items = world.items.filter((item) => (!status || item.status === status) && `${item.sku} ${item.label}`.toLowerCase().includes(q));
+      return ok({ items, value: items.reduce((sum, item) => sum + item.cost, 0) });
+    },
+  ],
+  [
+    "POST",
+    /^\/api\/inventory\/(\d+)\/move$/,
+    (world, match, _url, body: { status: InventoryItem["status"] }) => {
+      const item = world.items.find((one) => one.number === Number(match[1]));
+      if (!item) return ok({ detail: `there is no item ${match[1]}` }, 404);
+      if (item.status === "sold") return ok({ detail: `item ${item.number} is sold` }, 409);
+      world.items = world.items.map((one) => (one === item ? { ...item, status: body.status } : one));
+      return ok({ ...item, status: body.status });
+    },
+  ],
+  [
+    "POST",
+    /^\/api\/purchases$/,
+    (world, _match, _url, body: { seller: string; day: string }) => {
+      const purchase: Purchase = { number: world.purchases.length + 1, ...body, state: "draft", lines: [], trips: [], goods: 0, travel: 0 };
+      world.purchases = [...world.purchases, purchase];
+      return ok(purchase, 201);
+    },
+  ],
+  [
+    "POST",
+    /^\/api\/purchases\/(\d+)\/lines$/,
+    (world, match, _url, body: Purchase["lines"][number]) => change(world, Number(match[1]), (purchase) => ({
+      ...purchase,
+      lines: [...purchase.lines, body],
+      goods: purchase.goods + body.quantity * body.unit_cost,
+    })),
+  ],
+  [
+    "POST",
+    /^\/api\/purchases\/(\d+)\/trips$/,
+    (world, match, _url, body: Purchase["trips"][number]) => change(world, Number(match[1]), (purchase) => ({
+      ...purchase,
+      trips: [...purchase.trips, body],
+      travel: purchase.travel + body.kilometres * 30,
+    })),
+  ],
+  [
+    "POST",
+    /^\/api\/purchases\/(\d+)\/finalize$/,
+    (world, match) => {
+      const purchase = world.purchases.find((one) => one.number === Number(match[1]));
+      if (purchase && purchase.lines.length === 0) return ok({ detail: `purchase ${purchase.number} has no lines` }, 422);
+      return change(world, Number(match[1]), (found) => ({ ...found, state: "finalized" }));
+    },
+  ],
+];
+
+function change(world: World, number: number, next: (purchase: Purchase) => Purchase): Answer {
+  const purchase = world.purchases.find((one) => one.number === number);
+  if (!purchase) return ok({ detail: `there is no purchase ${number}` }, 404);
+  const changed = next(purchase);
+  world.purchases = world.purchases.map((one) => (one === purchase ? changed : one));
+  return ok(changed, 201);
+}
+
+/** Puts a server in memory behind `fetch`; gives the requests it saw. `fail` answers a path with an error instead. */
+export function serve(world: World, fail: Record<string, Answer> = {}): Seen[] {
+  const seen: Seen[] = [];
+  vi.stubGlobal("fetch", async (input: string | URL | Request, init?: RequestInit) => {
+    const url = new URL(String(input instanceof Request ? input.url : input), "http://test");
+    const method = init?.method ?? "GET";
+    const body: unknown = init?.body ? JSON.parse(String(init.body)) : undefined;
+    seen.push({ method, path: url.pathname + url.search, body });
+    const planned = fail[url.pathname];
+    const route = ROUTES.find(([verb, path]) => verb === method && path.test(url.pathname));
+    const match = route && url.pathname.match(route[1]);
+    const answer = planned ?? (route && match ? route[2](world, match, url, body as never) : ok({ detail: `no route ${method} ${url.pathname}` }, 404));
+    return new Response(JSON.stringify(answer.body), { status: answer.status, headers: { "content-type": "application/json" } });
+  });
+  return seen;
+}
+
+/** Renders a page; gives a user who acts without delays. */
+export function renderPage(page: ReactElement) {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false, gcTime: Infinity } } });
+  render(<QueryClientProvider client={client}>{page}</QueryClientProvider>);
+  return userEvent.setup({ delay: null });
+}
+
+/** Chooses an option of a Radix select by its label. */
+export async function choose(user: ReturnType<typeof userEvent.setup>, label: string, option: string) {
+  await user.click(screen.getByRole("combobox", { name: label }));
+  await user.click(await screen.findByRole("option", { name: option }));
+}
+
+/** Waits until something that is there is gone. */
+export async function gone(query: () => HTMLElement | null) {
+  if (query()) await waitForElementToBeRemoved(query, { timeout: FIND_TIMEOUT_MS });
+}
+
+/** A small world: two articles, one draft, three items. */
+export function smallWorld(): World {
+  return {
+    products: [
+      { sku: "BOOK-7", title: "Atlas", category: "books", variant: "", label: "Atlas" },
+      { sku: "SNES-001", title: "Star Quest", category: "games", variant: "PAL", label: "Star Quest (PAL)" },
+    ],
+    purchases: [{ number: 1, seller: "Flea market", day: "2026-03-01", state: "draft", lines: [], trips: [], goods: 0, travel: 0 }],
+    items: [
+      { number: 1, sku: "SNES-001", label: "Star Quest (PAL)", cost: 1600, purchase: 1, status: "in_stock" },
+      { number: 2, sku: "SNES-001", label: "Star Quest (PAL)", cost: 1600, purchase: 1, status: "listed" },
+      { number: 3, sku: "BOOK-7", label: "Atlas", cost: 800, purchase: 1, status: "sold" },
+    ],
+  };
+}

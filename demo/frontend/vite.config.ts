@@ -1,0 +1,17 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+import { TEST_TIMEOUT_MS } from "./src/test/policy.ts";
+
+export default defineConfig({
+  plugins: [react()],
+  server: { proxy: { "/api": { target: process.env["API_URL"] ?? "http://127.0.0.1:8000", rewrite: (path) => path.replace(/^\/api/, "") } } },
+  test: {
+    environment: "jsdom",
+    setupFiles: ["./src/test/setup.ts"],
+    testTimeout: TEST_TIMEOUT_MS,
+    hookTimeout: TEST_TIMEOUT_MS,
+    restoreMocks: true,
+    allowOnly: false,
+  },
+});
