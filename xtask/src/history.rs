@@ -99,9 +99,7 @@ pub struct Wanted<'a> {
 
 /// The newest whole run in which a phase was green for this code, these pins and this profile.
 pub fn credit(gates: &GatesDir, phase: &str, wanted: &Wanted<'_>) -> Option<String> {
-    if wanted.source.tree.is_none() {
-        return None; // without git there is no telling whether the code is the same
-    }
+    wanted.source.tree.as_ref()?;
     runs(gates).into_iter().find(|past| past.report.as_ref().is_some_and(|report| is_credit(report, phase, wanted))).map(|past| past.id)
 }
 
@@ -148,5 +146,11 @@ pub fn prune(gates: &GatesDir, age: Duration, size: u64) -> std::io::Result<Prun
 
 /// Bytes of all files below a folder.
 pub fn bytes_below(folder: &Path) -> u64 {
-    walkdir::WalkDir::new(folder).into_iter().flatten().filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file).map(|found| found.len()).sum()
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|found| found.len())
+        .sum()
 }

@@ -97,7 +97,7 @@ mod tests {
         for cut in 0..=whole.len() {
             crate::rundir::write_atomic(&path, &whole[..cut]).expect("written");
             let readout = read(&path).expect("readable");
-            let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let lines = String::from_utf8_lossy(&whole[..cut]).matches('\n').count();
             assert_eq!(readout.events, events[..lines], "cut at {cut}");
             assert_eq!(readout.fault.is_some(), cut > 0 && whole[cut - 1] != b'\n', "cut at {cut}");
         }

@@ -89,7 +89,9 @@ impl Judging {
         match facts.stopped {
             None => {}
             Some(StopCause::Timeout) => self.fail_hard(format!("timed out after {}", millis(terms.timeout.min(facts.took.max(1))))),
-            Some(StopCause::LogMax) => self.fail_hard(format!("its log passed log-max{}", facts.log.as_ref().map(|log| format!(" at {}", size(log.size))).unwrap_or_default())),
+            Some(StopCause::LogMax) => {
+                self.fail_hard(format!("its log passed log-max{}", facts.log.as_ref().map(|log| format!(" at {}", size(log.size))).unwrap_or_default()));
+            }
             Some(StopCause::Cancel) => self.worsen(Verdict::Cancelled, "cancelled while it ran".to_owned()),
             Some(StopCause::DiskFull) => self.worsen(Verdict::Broken, "the disk is full".to_owned()),
         }

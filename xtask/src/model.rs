@@ -113,10 +113,11 @@ pub struct FileRef {
 }
 
 /// Outcome of one test case in one iteration. The order is the severity: the worst child of a case wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Ran and passed.
+    #[default]
     Passed,
     /// Did not run, and the report says so on purpose.
     Skipped,

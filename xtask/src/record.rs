@@ -173,7 +173,7 @@ impl Record {
         let mut state = judge::gate(&judged, self.head.flaky.unwrap_or(FlakyRule::Fail));
         if let Some((_, problems)) = &self.refused {
             state.verdict = Verdict::Broken;
-            state.why = problems.clone();
+            state.why.clone_from(problems);
         } else if let (Some(skip), Verdict::Pass | Verdict::Skipped) = (&skip, state.verdict) {
             // Some iterations passed and the rest never ran: that is not what was asked for.
             state.verdict = if matches!(skip, Skip::Cancelled) { Verdict::Cancelled } else { Verdict::Skipped };
@@ -232,11 +232,16 @@ impl Record {
             Exit::Environment
         } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) {
             Exit::Fail
-        } else if states.iter().all(|(_, state)| state.ended == 0) {
+        } else if states.iter().all(|(_, state)| state.ended == 0) && !self.is_setup() {
             Exit::Nothing
         } else {
             Exit::Pass
         }
+    }
+
+    /// The run only sets up.
+    pub fn is_setup(&self) -> bool {
+        self.head.gates.is_empty() && self.head.phases.is_empty() && !self.installs.is_empty()
     }
 
     /// The source was the same before and after.

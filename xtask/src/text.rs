@@ -113,8 +113,8 @@ fn locate_in_line(line: &str) -> Option<Location> {
 }
 
 const SOURCES: &[&str] = &[
-    "py", "ts", "tsx", "js", "jsx", "mjs", "cjs", "mts", "cts", "rs", "go", "java", "kt", "rb", "c", "cc", "cpp", "h", "hpp", "cs", "sql", "sh",
-    "toml", "json", "yml", "yaml", "css", "html", "vue", "svelte",
+    "py", "ts", "tsx", "js", "jsx", "mjs", "cjs", "mts", "cts", "rs", "go", "java", "kt", "rb", "c", "cc", "cpp", "h", "hpp", "cs", "sql", "sh", "toml",
+    "json", "yml", "yaml", "css", "html", "vue", "svelte",
 ];
 
 fn is_foreign(file: &str) -> bool {
@@ -133,14 +133,7 @@ pub fn excerpt(log: &str) -> (String, Option<Location>) {
     let lines: Vec<&str> = clean.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let alarming = |line: &&&str| ALARM.is_match(line);
     let placed = |line: &&&str| locate_in_line(line).is_some_and(|found| !is_foreign(&found.file));
-    let found = lines
-        .iter()
-        .filter(alarming)
-        .find(placed)
-        .or_else(|| lines.iter().find(alarming))
-        .or_else(|| lines.last())
-        .copied()
-        .unwrap_or("");
+    let found = lines.iter().filter(alarming).find(placed).or_else(|| lines.iter().find(alarming)).or_else(|| lines.last()).copied().unwrap_or("");
     let at = locate(found).or_else(|| locate(&clean));
     (found.chars().take(300).collect(), at)
 }

@@ -15,7 +15,8 @@ use crate::text::{closest, plural};
 pub(super) fn run(place: &Place, args: &CheckArgs) -> anyhow::Result<Exit> {
     let Some(check) = CHECKS.iter().find(|check| check.spec.name == args.name) else {
         let names = CHECKS.iter().map(|check| check.spec.name);
-        let hint = closest(&args.name, names.clone()).map_or_else(|| format!("known: {}", names.collect::<Vec<_>>().join(", ")), |near| format!("did you mean `{near}`?"));
+        let hint = closest(&args.name, names.clone())
+            .map_or_else(|| format!("known: {}", names.collect::<Vec<_>>().join(", ")), |near| format!("did you mean `{near}`?"));
         say(&format!("error: there is no check `{}`\n  hint: {hint}", args.name));
         return Ok(Exit::Usage);
     };

@@ -32,7 +32,16 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
                     Err(why) => why,
                 };
                 let verdict = if found.mismatch { "warn" } else { "ok" };
-                print(&format!("{verdict:<5} runtime {}: {} {} ({}, pinned {} in {}:{}); {setup}", runtime.id, kind_word(runtime.kind), found.says.version, found.found_by, found.pin.raw, found.pin.file, found.pin.line));
+                print(&format!(
+                    "{verdict:<5} runtime {}: {} {} ({}, pinned {} in {}:{}); {setup}",
+                    runtime.id,
+                    kind_word(runtime.kind),
+                    found.says.version,
+                    found.found_by,
+                    found.pin.raw,
+                    found.pin.file,
+                    found.pin.line
+                ));
             }
             Err(why) => {
                 exit = Exit::Environment;
@@ -53,7 +62,7 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
             }
         }
     }
-    let free = rustix::fs::statvfs(&config.root).map(|found| found.f_bavail.saturating_mul(found.f_frsize)).unwrap_or(0);
+    let free = rustix::fs::statvfs(&config.root).map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
     let verdict = if free < SHORT { "warn" } else { "ok" };
     let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };
     print(&format!("{verdict:<5} disk: {} free{hint}", size(free)));

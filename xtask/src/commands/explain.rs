@@ -16,7 +16,8 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let Some(gate) = config.gates.get(id) else {
-        let hint = closest(id, config.gates.keys().map(String::as_str)).map_or_else(|| "`list` shows the gates".to_owned(), |near| format!("did you mean `{near}`?"));
+        let hint =
+            closest(id, config.gates.keys().map(String::as_str)).map_or_else(|| "`list` shows the gates".to_owned(), |near| format!("did you mean `{near}`?"));
         say(&format!("error: there is no gate `{id}`\n  hint: {hint}"));
         return Ok(Exit::Usage);
     };
@@ -33,7 +34,8 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
         row("  timeout", &step.timeout.map(duration).unwrap_or_default());
     }
     for runtime in gate.runtimes.iter().filter_map(|id| config.runtimes.get(id)) {
-        let pin = read::read(&config.root, &runtime.pin, runtime.kind).map_or_else(|refusal| refusal.to_string(), |pin| format!("{} ({}:{})", pin.raw, pin.file, pin.line));
+        let pin = read::read(&config.root, &runtime.pin, runtime.kind)
+            .map_or_else(|refusal| refusal.to_string(), |pin| format!("{} ({}:{})", pin.raw, pin.file, pin.line));
         row(&format!("runtime {}", runtime.id), &pin);
     }
     limits(gate);
@@ -49,7 +51,16 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
 fn limits(gate: &Gate) {
     row("secrets", &gate.secrets.join(", "));
     row("tools", &gate.tools.join(", "));
-    row("missing", if gate.tools.is_empty() { "" } else if gate.missing_skips { "skip" } else { "fail" });
+    row(
+        "missing",
+        if gate.tools.is_empty() {
+            ""
+        } else if gate.missing_skips {
+            "skip"
+        } else {
+            "fail"
+        },
+    );
     row("timeout", &format!("{}, slow after {}, grace {}", duration(gate.timeout), duration(gate.slow_after), duration(gate.grace)));
     row("log-max", &size(gate.log_max));
     row("cpus", &gate.cpus.to_string());
@@ -78,6 +89,9 @@ fn command(step: &Step) -> String {
         StepRun::Argv(words) => words.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "),
         StepRun::Shell(script) => format!("sh -euc {}", shell_word(script)),
         StepRun::Check { name, with } if with.is_empty() => format!("check {name}"),
-        StepRun::Check { name, with } => format!("check {name} with {}", with.iter().map(|(key, value)| format!("{key} = {}", serde_json::to_string(value).unwrap_or_default())).collect::<Vec<_>>().join(", ")),
+        StepRun::Check { name, with } => format!(
+            "check {name} with {}",
+            with.iter().map(|(key, value)| format!("{key} = {}", serde_json::to_string(value).unwrap_or_default())).collect::<Vec<_>>().join(", ")
+        ),
     }
 }

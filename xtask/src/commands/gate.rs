@@ -133,7 +133,13 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     Ok(finished.exit)
 }
 
-fn run_ready(repository: &Repository, ready: Ready, teller: &mut Teller, tokio: &tokio::runtime::Runtime, stop: tokio::sync::mpsc::UnboundedReceiver<CancelCause>) {
+fn run_ready(
+    repository: &Repository,
+    ready: Ready,
+    teller: &mut Teller,
+    tokio: &tokio::runtime::Runtime,
+    stop: tokio::sync::mpsc::UnboundedReceiver<CancelCause>,
+) {
     let Ready { head, plan, course, site, tools, warnings } = ready;
     teller.tell(EventKind::RunStarted(Box::new(head)));
     for warning in warnings {
@@ -180,4 +186,3 @@ pub(super) fn show(finished: &Finished, output: Output, colour: bool) {
 pub(super) fn folder(gates: &GatesDir, word: &str) -> Result<RunDir, String> {
     gates.find_run(word).map(|id| gates.run(&id))
 }
-

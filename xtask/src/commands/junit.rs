@@ -35,22 +35,28 @@ struct Look {
 fn look(file: &Path) -> Look {
     match File::open(file).and_then(read_all) {
         Ok((summary, cases)) => Look { verdict: summary.state.word(), totals: summary.totals, cases, notes: summary.notes },
-        Err(cause) => Look { verdict: ReportState::Unreadable.word(), totals: Totals::default(), cases: Vec::new(), notes: vec![format!("failed to read it: {cause}")] },
+        Err(cause) => {
+            Look { verdict: ReportState::Unreadable.word(), totals: Totals::default(), cases: Vec::new(), notes: vec![format!("failed to read it: {cause}")] }
+        }
     }
 }
 
 impl Look {
     fn json(&self, file: &Path) -> String {
-        let cases: Vec<serde_json::Value> = self.cases.iter().map(|case| {
-            json!({
-                "name": case.printed,
-                "outcome": case.outcome.word(),
-                "message": case.headline(),
-                "at": case.place().filter(|_| case.outcome.is_red()).map(|at| at.to_string()),
-                "seconds": case.seconds,
-                "retries": case.retries.len(),
+        let cases: Vec<serde_json::Value> = self
+            .cases
+            .iter()
+            .map(|case| {
+                json!({
+                    "name": case.printed,
+                    "outcome": case.outcome.word(),
+                    "message": case.headline(),
+                    "at": case.place().filter(|_| case.outcome.is_red()).map(|at| at.to_string()),
+                    "seconds": case.seconds,
+                    "retries": case.retries.len(),
+                })
             })
-        }).collect();
+            .collect();
         json!({
             "file": file.display().to_string(),
             "verdict": self.verdict,
@@ -66,7 +72,15 @@ impl Look {
 
     fn text(&self, file: &Path) -> String {
         let totals = self.totals;
-        let mut lines = vec![format!("{}: {}  {} tests, {} failures, {} errors, {} skipped", file.display(), self.verdict, totals.tests, totals.failures, totals.errors, totals.skipped)];
+        let mut lines = vec![format!(
+            "{}: {}  {} tests, {} failures, {} errors, {} skipped",
+            file.display(),
+            self.verdict,
+            totals.tests,
+            totals.failures,
+            totals.errors,
+            totals.skipped
+        )];
         lines.extend(self.notes.iter().map(|note| format!("  note: {note}")));
         for case in self.cases.iter().filter(|case| case.outcome.is_red()) {
             let at = case.place().map(|at| format!("  {at}")).unwrap_or_default();

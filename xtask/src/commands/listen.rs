@@ -28,7 +28,12 @@ pub(super) struct Heard {
 }
 
 /// Starts the listener; it ends when every sender of events is gone.
-pub(super) fn start(events: Receiver<Event>, journal: Journal, reporter: Box<dyn Reporter>, stop: UnboundedSender<CancelCause>) -> std::io::Result<JoinHandle<Heard>> {
+pub(super) fn start(
+    events: Receiver<Event>,
+    journal: Journal,
+    reporter: Box<dyn Reporter>,
+    stop: UnboundedSender<CancelCause>,
+) -> std::io::Result<JoinHandle<Heard>> {
     std::thread::Builder::new().name("listen".to_owned()).spawn(move || {
         let mut listener = Listener { journal: Some(journal), fault: None, record: Record::default(), reporter: Some(reporter), stop };
         listener.listen(&events);

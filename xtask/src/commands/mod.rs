@@ -37,7 +37,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),
         Command::Doctor => doctor::run(place),
-        Command::Runs { command } => runs::run(place, command),
+        Command::Runs { command } => runs::run(place, command.as_ref()),
         Command::Report { run } => report::run(place, &run),
         Command::Check(args) => check::run(place, &args),
         Command::Junit { files, json } => junit::run(&files, json),
@@ -114,7 +114,9 @@ pub(crate) fn colour(place: &Place, ambient: &Ambient) -> bool {
     match place.color {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => console::user_attended_stderr() && ambient.get("NO_COLOR").is_none_or(String::is_empty) && ambient.get("TERM").is_none_or(|term| term != "dumb"),
+        Colour::Auto => {
+            console::user_attended_stderr() && ambient.get("NO_COLOR").is_none_or(String::is_empty) && ambient.get("TERM").is_none_or(|term| term != "dumb")
+        }
     }
 }
 

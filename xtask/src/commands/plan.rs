@@ -73,17 +73,22 @@ fn document(plan: &Plan, profile: &Profile) -> serde_json::Value {
         Work::Install(runtime) => format!("set-up:{runtime}"),
         Work::Gate(job) => job.to_string(),
     };
-    let jobs: Vec<serde_json::Value> = plan.tasks.iter().enumerate().map(|(index, task)| {
-        json!({
-            "job": name(index),
-            "needs": task.needs.iter().map(|need| name(*need)).collect::<Vec<_>>(),
-            "after": task.after.iter().map(|before| name(*before)).collect::<Vec<_>>(),
-            "stage": task.stage,
-            "cpus": task.cpus,
-            "locks": lock_words(&task.locks),
-            "estimate_ms": task.weight,
+    let jobs: Vec<serde_json::Value> = plan
+        .tasks
+        .iter()
+        .enumerate()
+        .map(|(index, task)| {
+            json!({
+                "job": name(index),
+                "needs": task.needs.iter().map(|need| name(*need)).collect::<Vec<_>>(),
+                "after": task.after.iter().map(|before| name(*before)).collect::<Vec<_>>(),
+                "stage": task.stage,
+                "cpus": task.cpus,
+                "locks": lock_words(&task.locks),
+                "estimate_ms": task.weight,
+            })
         })
-    }).collect();
+        .collect();
     json!({
         "schema": 1,
         "profile": { "name": profile.name, "runs": profile.runs, "jobs": profile.jobs, "flaky": profile.flaky, "clean-tree": profile.clean_tree, "fail-fast": profile.fail_fast },

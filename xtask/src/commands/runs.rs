@@ -9,7 +9,7 @@ use crate::model::Exit;
 use crate::rundir::short;
 use crate::text::{millis, plural, size};
 
-pub(super) fn run(place: &Place, command: Option<RunsCommand>) -> anyhow::Result<Exit> {
+pub(super) fn run(place: &Place, command: Option<&RunsCommand>) -> anyhow::Result<Exit> {
     let repository = repository(place)?;
     match command {
         None => {
@@ -23,7 +23,7 @@ pub(super) fn run(place: &Place, command: Option<RunsCommand>) -> anyhow::Result
             }
         }
         Some(RunsCommand::Prune { age, size: most }) => {
-            let pruned = history::prune(&repository.gates, age, most).context("failed to remove a run")?;
+            let pruned = history::prune(&repository.gates, *age, *most).context("failed to remove a run")?;
             say(&format!("removed {}, {}", plural(pruned.runs.len() as u64, "run"), size(pruned.bytes)));
         }
     }
@@ -34,9 +34,18 @@ fn line(past: &Past, bytes: u64, newest: bool) -> String {
     let Some(report) = &past.report else { return format!("{}  {:>8}  no report; `report {}` makes it", past.id, size(bytes), short(&past.id)) };
     let verdicts = past.gates();
     let count = |word: &str| verdicts.iter().filter(|(_, verdict)| verdict == word).count();
-    let counts: Vec<String> = ["pass", "fail", "broken", "skipped", "cancelled"].iter().filter(|word| count(word) > 0).map(|word| format!("{} {word}", count(word))).collect();
+    let counts: Vec<String> =
+        ["pass", "fail", "broken", "skipped", "cancelled"].iter().filter(|word| count(word) > 0).map(|word| format!("{} {word}", count(word))).collect();
     let partial = if report["partial"].is_null() { "" } else { "  partial" };
     let latest = if newest { "  *latest" } else { "" };
     let took = millis(report["took_ms"].as_u64().unwrap_or(0));
-    format!("{}  {:>8}  {:>8}  exit {:<3}  {}  {}{partial}{latest}", past.id, took, size(bytes), past.exit().unwrap_or(70), past.targets().join(" "), counts.join(" · "))
+    format!(
+        "{}  {:>8}  {:>8}  exit {:<3}  {}  {}{partial}{latest}",
+        past.id,
+        took,
+        size(bytes),
+        past.exit().unwrap_or(70),
+        past.targets().join(" "),
+        counts.join(" · ")
+    )
 }

@@ -22,7 +22,7 @@ use crate::run::{Course, Limits};
 use crate::rundir::{RunDir, file_ref, write_atomic};
 
 /// Longest time for a set-up.
-const INSTALL: Limits = Limits { timeout: Duration::from_secs(30 * 60), slow_after: Duration::from_secs(60), grace: Duration::from_secs(5) };
+const INSTALL: Limits = Limits { timeout: Duration::from_mins(30), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5) };
 
 /// What the runner is to do.
 pub(super) enum Task {
@@ -71,33 +71,26 @@ pub(super) fn source(root: &Path) -> Source {
 }
 
 /// Prepares a run, or says why it may not start.
-pub(super) fn prepare(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, mut head: RunStarted) -> Result<Ready, Refused> {
+pub(super) fn prepare(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, mut head: RunStarted) -> Result<Ready, Box<Refused>> {
+    match prepare_into(repository, folder, task, ambient, &mut head) {
+        Ok(ready) => Ok(Ready { head, ..ready }),
+        Err((cause, problems)) => Err(Box::new(Refused { head, cause, problems })),
+    }
+}
+
+type Refusing = (Refusal, Vec<String>);
+
+/// Fills in the head as far as it comes: also a refused run says what it would have run.
+fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<Ready, Refusing> {
     if let Task::Gate(args) = task {
         head.targets.clone_from(&args.targets);
     }
-    let refuse = |head: &RunStarted, cause, problems| Refused { head: head.clone(), cause, problems };
-    let mut config = match config::load(&repository.root, &repository.manifest, &check_specs(), in_ci(ambient)) {
-        Ok(config) => config,
-        Err(problems) => return Err(refuse(&head, Refusal::Config, problems.iter().map(ToString::to_string).collect())),
-    };
-    head.config = keep_manifest(repository, folder);
-    let named = if let Task::Gate(args) = task { args.profile.as_deref() } else { None };
-    let profile = profile(&config, named, ambient).map_err(|why| refuse(&head, Refusal::Config, vec![why]))?;
-    if profile.exact_pins {
-        config.runtimes.values_mut().for_each(|runtime| runtime.policy = Policy::Exact);
-    }
-    let cores = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
-    let jobs = if let Task::Gate(args) = task { args.jobs } else { None };
-    let slots = jobs.or(profile.jobs).unwrap_or(cores);
-    head.profile.clone_from(&profile.name);
-    head.jobs = slots;
-    head.flaky = Some(profile.flaky);
-
+    let (config, profile) = settle(repository, folder, task, ambient, head)?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
     let plan = match task {
         Task::Setup => setup_plan(&config),
-        Task::Gate(args) => gate_plan(repository, args, &profile, slots, &mut pins, &mut head).map_err(|(cause, why)| refuse(&head, cause, vec![why]))?,
+        Task::Gate(args) => gate_plan(repository, args, &profile, head.jobs, &mut pins, head).map_err(|(cause, why)| (cause, vec![why]))?,
     };
     head.phases.clone_from(&plan.phases);
     head.gates.clone_from(&plan.gates);
@@ -109,25 +102,23 @@ pub(super) fn prepare(repository: &Repository, folder: &RunDir, task: &Task, amb
     let Pins { probes, found, problems, .. } = pins;
     probes.save();
     if !problems.is_empty() {
-        return Err(refuse(&head, Refusal::Pin, problems));
+        return Err((Refusal::Pin, problems));
     }
     let mut left_out = deselected(&plan);
     let mut tools = Vec::new();
-    let mut problems = look_for_tools(&config, &profile, &plan, ambient, &mut left_out, &mut tools);
-    problems.extend(missing_secrets(&config, &plan, ambient));
-    if profile.clean_tree && source(&repository.root).dirty.is_some() {
-        problems.push(format!("profile {} wants a clean tree, and there are uncommitted changes\n  hint: commit or stash them; `git status` lists them", profile.name));
-    }
+    let problems = environment_problems(repository, &config, &profile, &plan, ambient, &mut left_out, &mut tools);
     if !problems.is_empty() {
-        return Err(refuse(&head, Refusal::Environment, problems));
+        return Err((Refusal::Environment, problems));
     }
-    if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= plan.work.iter().filter(|work| matches!(work, Work::Gate(_))).count() {
-        return Err(refuse(&head, Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
+    let gates = plan.work.iter().filter(|work| matches!(work, Work::Gate(_))).count();
+    if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates {
+        return Err((Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
     }
-    // A set-up that only skipped gates would use is not worth its time.
     let warnings = config.warnings.iter().map(|warning| format!("{}:{}: {} ({})", warning.file, warning.line, warning.message, warning.hint)).collect();
-    let limits = config.gates.values().map(|gate| (gate.id.clone(), Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace })).collect();
+    let limits =
+        config.gates.values().map(|gate| (gate.id.clone(), Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace })).collect();
     let (fail_fast, extra) = if let Task::Gate(args) = task { (args.fail_fast || profile.fail_fast, args.extra.clone()) } else { (false, Vec::new()) };
+    let slots = head.jobs;
     let course = CourseParts { limits, slots, fail_fast, flaky: profile.flaky, left_out };
     let site = Site {
         gates: repository.gates.clone(),
@@ -143,7 +134,46 @@ pub(super) fn prepare(repository: &Repository, folder: &RunDir, task: &Task, amb
         runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),
         config,
     };
-    Ok(Ready { head, plan, course, site, tools, warnings })
+    Ok(Ready { head: RunStarted::default(), plan, course, site, tools, warnings })
+}
+
+/// Configuration and profile, with what the command line changes in them.
+fn settle(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<(Config, Profile), Refusing> {
+    let mut config = config::load(&repository.root, &repository.manifest, &check_specs(), in_ci(ambient))
+        .map_err(|problems| (Refusal::Config, problems.iter().map(ToString::to_string).collect()))?;
+    head.config = keep_manifest(repository, folder);
+    let named = if let Task::Gate(args) = task { args.profile.as_deref() } else { None };
+    let profile = profile(&config, named, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
+    if profile.exact_pins {
+        config.runtimes.values_mut().for_each(|runtime| runtime.policy = Policy::Exact);
+    }
+    let cores = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
+    let jobs = if let Task::Gate(args) = task { args.jobs } else { None };
+    head.jobs = jobs.or(profile.jobs).unwrap_or(cores);
+    head.profile.clone_from(&profile.name);
+    head.flaky = Some(profile.flaky);
+    Ok((config, profile))
+}
+
+/// Tools, secrets and the tree.
+fn environment_problems(
+    repository: &Repository,
+    config: &Config,
+    profile: &Profile,
+    plan: &Plan,
+    ambient: &Ambient,
+    left_out: &mut Vec<(usize, Skip)>,
+    tools: &mut Vec<EventKind>,
+) -> Vec<String> {
+    let mut problems = look_for_tools(config, profile, plan, ambient, left_out, tools);
+    problems.extend(missing_secrets(config, plan, ambient));
+    if profile.clean_tree && source(&repository.root).dirty.is_some() {
+        problems.push(format!(
+            "profile {} wants a clean tree, and there are uncommitted changes\n  hint: commit or stash them; `git status` lists them",
+            profile.name
+        ));
+    }
+    problems
 }
 
 fn keep_manifest(repository: &Repository, folder: &RunDir) -> Option<crate::model::FileRef> {
@@ -185,7 +215,14 @@ fn setup_plan(config: &Config) -> Plan {
     }
 }
 
-fn gate_plan(repository: &Repository, args: &GateArgs, profile: &Profile, jobs: u32, pins: &mut Pins<'_>, head: &mut RunStarted) -> Result<Plan, (Refusal, String)> {
+fn gate_plan(
+    repository: &Repository,
+    args: &GateArgs,
+    profile: &Profile,
+    jobs: u32,
+    pins: &mut Pins<'_>,
+    head: &mut RunStarted,
+) -> Result<Plan, (Refusal, String)> {
     let mut request = Request {
         targets: args.targets.clone(),
         skip: args.skip.clone(),
@@ -250,7 +287,14 @@ fn deselected(plan: &Plan) -> Vec<(usize, Skip)> {
     plan.work.iter().enumerate().filter(|(_, work)| is_out(work)).map(|(task, _)| (task, Skip::Deselected)).collect()
 }
 
-fn look_for_tools(config: &Config, profile: &Profile, plan: &Plan, ambient: &Ambient, left_out: &mut Vec<(usize, Skip)>, tools: &mut Vec<EventKind>) -> Vec<String> {
+fn look_for_tools(
+    config: &Config,
+    profile: &Profile,
+    plan: &Plan,
+    ambient: &Ambient,
+    left_out: &mut Vec<(usize, Skip)>,
+    tools: &mut Vec<EventKind>,
+) -> Vec<String> {
     let mut problems = Vec::new();
     let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
     for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
@@ -282,7 +326,10 @@ fn missing_secrets(config: &Config, plan: &Plan, ambient: &Ambient) -> Vec<Strin
             match ambient.get(name).filter(|value| !value.is_empty()) {
                 None => problems.push(format!("gate `{}`: its secret `{name}` is not set\n  hint: {name}=... in the environment of this command", planned.id)),
                 Some(value) if value.len() < MIN_SECRET => {
-                    problems.push(format!("gate `{}`: its secret `{name}` has fewer than {MIN_SECRET} characters, which cannot be masked\n  hint: use a longer value", planned.id));
+                    problems.push(format!(
+                        "gate `{}`: its secret `{name}` has fewer than {MIN_SECRET} characters, which cannot be masked\n  hint: use a longer value",
+                        planned.id
+                    ));
                 }
                 Some(_) => {}
             }

@@ -40,7 +40,7 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
     }
     let duration = |own: &Option<String>, default: &Option<String>, built_in| {
         let text = own.as_deref().or(default.as_deref()).unwrap_or(built_in);
-        humantime::parse_duration(text).unwrap_or(Duration::from_secs(600))
+        humantime::parse_duration(text).unwrap_or(Duration::from_mins(10))
     };
     let timeout = duration(&gate.timeout, &said.defaults.timeout, "10m");
     let slow_after = duration(&gate.slow_after, &said.defaults.slow_after, "60s");
@@ -210,7 +210,8 @@ fn check_with(name: &str, with: &[(String, toml::Value)], checks: &[CheckSpec], 
     let at = |keys: &[&'static str]| base.iter().copied().chain(keys.iter().copied()).collect::<Vec<&str>>();
     let Some(spec) = checks.iter().find(|spec| spec.name == name) else {
         let names: Vec<&str> = checks.iter().map(|spec| spec.name).collect();
-        let hint = closest(name, names.iter().copied()).map_or_else(|| format!("known checks: {}", names.join(", ")), |near| format!("did you mean \"{near}\"?"));
+        let hint =
+            closest(name, names.iter().copied()).map_or_else(|| format!("known checks: {}", names.join(", ")), |near| format!("did you mean \"{near}\"?"));
         report.push(&at(&["check"]), format!("there is no check `{name}`"), hint);
         return;
     };
@@ -244,7 +245,11 @@ fn resolve_expect(id: &str, said: Option<&schema::Expect>, report: &mut Report<'
     for (index, skip) in said.skips.iter().enumerate() {
         check_glob(&skip.pattern, &["gate", id, "expect", "skips", &index.to_string(), "match"], report);
         if skip.reason.trim().is_empty() || skip.owner.trim().is_empty() {
-            report.push(&["gate", id, "expect", "skips", &index.to_string()], "a declared skip needs a reason and an owner", "reason = \"...\", owner = \"...\"");
+            report.push(
+                &["gate", id, "expect", "skips", &index.to_string()],
+                "a declared skip needs a reason and an owner",
+                "reason = \"...\", owner = \"...\"",
+            );
         }
     }
     Expect {

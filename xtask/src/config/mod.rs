@@ -220,10 +220,8 @@ fn unreadable(file: &str, message: &str) -> Problem {
 pub fn parse(root: &Path, file: &str, text: &str, checks: &[CheckSpec], in_ci: bool) -> Result<Config, Vec<Problem>> {
     let source = Source { file: file.to_owned(), text };
     let (tree, errors) = toml::de::DeTable::parse_recoverable(text);
-    let mut problems: Vec<Problem> = errors
-        .iter()
-        .map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io"))
-        .collect();
+    let mut problems: Vec<Problem> =
+        errors.iter().map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io")).collect();
     let walked = walk::check(&source, &tree, &schema::json_schema());
     problems.extend(walked.problems);
     let resolved = resolve::resolve(resolve::Input { root, source: &source, tree: &tree, checks, in_ci }, walked.mended, &mut problems);

@@ -49,9 +49,7 @@ fn built_in(name: &str) -> Option<Profile> {
     };
     match name {
         "local" | "ci" => Some(local),
-        "release" => {
-            Some(Profile { runs: 10, flaky: FlakyRule::Fail, missing: MissingRule::Fail, exact_pins: true, clean_tree: true, ..local })
-        }
+        "release" => Some(Profile { runs: 10, flaky: FlakyRule::Fail, missing: MissingRule::Fail, exact_pins: true, clean_tree: true, ..local }),
         _ => None,
     }
 }
@@ -84,12 +82,7 @@ fn build(name: &str, said: &GatesToml, parents: &BTreeMap<&str, Vec<&str>>) -> P
     let base = parents.get(name).and_then(|list| list.first()).map(|parent| build(parent, said, parents));
     let mut profile = match (base, built_in(name)) {
         // What a built-in profile itself sets is stronger than what it inherits.
-        (Some(base), Some(own)) if name == "release" => Profile {
-            jobs: base.jobs,
-            fail_fast: base.fail_fast,
-            runs: own.runs.max(base.runs),
-            ..own
-        },
+        (Some(base), Some(own)) if name == "release" => Profile { jobs: base.jobs, fail_fast: base.fail_fast, runs: own.runs.max(base.runs), ..own },
         (Some(base), _) => Profile { name: name.to_owned(), ..base },
         (None, Some(own)) => own,
         (None, None) => built_in("local").map(|local| Profile { name: name.to_owned(), ..local }).expect("local is built in"),
@@ -127,7 +120,11 @@ fn tighten(release: &Profile, report: &mut Report<'_>) {
     ];
     for (key, is_weaker, wanted) in weaker {
         if is_weaker {
-            report.push(&["profile", "release", key], format!("profile release may only be tightened, and `{key}` weakens it"), format!("{wanted}, or leave it out"));
+            report.push(
+                &["profile", "release", key],
+                format!("profile release may only be tightened, and `{key}` weakens it"),
+                format!("{wanted}, or leave it out"),
+            );
         }
     }
 }

@@ -113,8 +113,7 @@ fn version(said: &GatesToml, report: &mut Report<'_>) {
 }
 
 /// Words that placeholders and commands already use.
-const RESERVED: &[&str] =
-    &["junit", "out", "iteration", "attempt", "workers", "cpus", "shard", "xtask", "port", "tool", "all", "latest"];
+const RESERVED: &[&str] = &["junit", "out", "iteration", "attempt", "workers", "cpus", "shard", "xtask", "port", "tool", "all", "latest"];
 
 fn ids(said: &GatesToml, report: &mut Report<'_>) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
@@ -217,10 +216,18 @@ fn env_names(said: &GatesToml, report: &mut Report<'_>) {
     for (index, name) in said.defaults.env_pass.iter().enumerate() {
         let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '*');
         if !good || name == "*" {
-            report.push(&["defaults", "env-pass", &index.to_string()], format!("`{name}` is not a name of variables"), "such as \"STRIPE_TEST_MODE\" or \"AWS_*\"");
+            report.push(
+                &["defaults", "env-pass", &index.to_string()],
+                format!("`{name}` is not a name of variables"),
+                "such as \"STRIPE_TEST_MODE\" or \"AWS_*\"",
+            );
         }
         if ["PATH", "DATABASE_URL"].contains(&name.as_str()) || name.starts_with("GATE_") {
-            report.push(&["defaults", "env-pass", &index.to_string()], format!("`{name}` cannot be passed"), "the tool sets PATH and GATE_*; an ambient DATABASE_URL is never used");
+            report.push(
+                &["defaults", "env-pass", &index.to_string()],
+                format!("`{name}` cannot be passed"),
+                "the tool sets PATH and GATE_*; an ambient DATABASE_URL is never used",
+            );
         }
     }
 }

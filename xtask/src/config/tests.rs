@@ -2,10 +2,8 @@ use std::path::Path;
 
 use super::*;
 
-const CHECKS: &[CheckSpec] = &[CheckSpec {
-    name: "pins",
-    keys: &[CheckKey { name: "exclude", kind: "list", required: false, doc: "globs of files that are left out" }],
-}];
+const CHECKS: &[CheckSpec] =
+    &[CheckSpec { name: "pins", keys: &[CheckKey { name: "exclude", kind: "list", required: false, doc: "globs of files that are left out" }] }];
 
 fn problems(text: &str) -> Vec<String> {
     match parse(Path::new("/nowhere"), "gates.toml", text, CHECKS, false) {
@@ -26,7 +24,7 @@ const GATE: &str = "schema = 1\n[phase.p]\ngates = [\"g\"]\n[gate.g]\nowner = \"
 fn a_small_file_means_what_it_says() {
     let config = parse(Path::new("/nowhere"), "gates.toml", GATE, CHECKS, false).expect("valid");
     let gate = &config.gates["g"];
-    assert_eq!(gate.timeout, Duration::from_secs(600));
+    assert_eq!(gate.timeout, Duration::from_mins(10));
     assert_eq!(gate.log_max, 2 << 30);
     assert_eq!(gate.expect.min_tests, 1);
     assert_eq!(config.profiles["release"].runs, 10);

@@ -61,9 +61,12 @@ fn skips_count_for_nothing() {
 #[test]
 fn stopped_attempts_never_pass() {
     let expect = Expect { min_tests: 1, ..Expect::default() };
-    for (cause, verdict) in
-        [(StopCause::Timeout, Verdict::Fail), (StopCause::LogMax, Verdict::Fail), (StopCause::Cancel, Verdict::Cancelled), (StopCause::DiskFull, Verdict::Broken)]
-    {
+    for (cause, verdict) in [
+        (StopCause::Timeout, Verdict::Fail),
+        (StopCause::LogMax, Verdict::Fail),
+        (StopCause::Cancel, Verdict::Cancelled),
+        (StopCause::DiskFull, Verdict::Broken),
+    ] {
         let facts = AttemptFacts { steps: vec![step(0)], stopped: Some(cause), complete: true, ..AttemptFacts::default() };
         assert_eq!(attempt(Terms { reports: false, expect: &expect, timeout: 1000 }, &facts).verdict, verdict, "{cause:?}");
     }

@@ -13,7 +13,7 @@ pub fn clean(text: &str) -> String {
         if is_xml_char(c) {
             out.push(c);
         } else {
-            out.push_str(&format!("\\x{:02X}", u32::from(c)));
+            out.extend(format!("\\x{:02X}", u32::from(c)).chars());
         }
     }
     out
@@ -22,7 +22,7 @@ pub fn clean(text: &str) -> String {
 /// An attribute: one line, since readers turn a line break into a space.
 pub fn attribute(text: &str) -> String {
     let clean = clean(text);
-    clean.split(['\n', '\r', '\t']).filter(|part| !part.trim().is_empty()).next().unwrap_or("").trim_end().to_owned()
+    clean.split(['\n', '\r', '\t']).find(|part| !part.trim().is_empty()).unwrap_or("").trim_end().to_owned()
 }
 
 /// The content of a CDATA section; junit-report writes it as it comes.

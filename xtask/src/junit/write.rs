@@ -58,11 +58,13 @@ pub enum WriteError {
     Unfaithful(String),
 }
 
-/// The document as bytes.
-pub fn document(name: &str, suites: &[OutSuite]) -> Result<Vec<u8>, WriteError> {
+/// The document as bytes; `wall` is the run's start, RFC 3339.
+pub fn document(name: &str, wall: &str, suites: &[OutSuite]) -> Result<Vec<u8>, WriteError> {
     let mut report = Report::new();
+    // A time that cannot be read is the epoch: the same run always gives the same bytes.
+    let wall = time::OffsetDateTime::parse(wall, &time::format_description::well_known::Rfc3339).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     for suite in suites {
-        report.add_testsuite(build_suite(suite));
+        report.add_testsuite(build_suite(suite, wall));
     }
     let mut base = Vec::new();
     report.write_xml(&mut base).map_err(|cause| WriteError::Xml(cause.to_string()))?;
@@ -71,10 +73,11 @@ pub fn document(name: &str, suites: &[OutSuite]) -> Result<Vec<u8>, WriteError> 
     Ok(full)
 }
 
-fn build_suite(suite: &OutSuite) -> TestSuite {
+fn build_suite(suite: &OutSuite, wall: time::OffsetDateTime) -> TestSuite {
     let mut built = TestSuiteBuilder::new(&attribute(&suite.name)).build();
     // The default would be shown by Jenkins as `testsuite/NAME.NAME`.
     built.package = String::new();
+    built.timestamp = wall;
     for case in &suite.cases {
         built.add_testcase(build_case(case));
     }
@@ -197,10 +200,10 @@ impl Pass<'_> {
 
     fn case_start(&mut self, mut start: BytesStart<'_>, empty: bool) -> std::io::Result<()> {
         let case = self.current().cloned();
-        if let Some(case) = &case {
-            if let Some(line) = case.line {
-                start.push_attribute(("line", line.to_string().as_str()));
-            }
+        if let Some(case) = &case
+            && let Some(line) = case.line
+        {
+            start.push_attribute(("line", line.to_string().as_str()));
         }
         self.newline()?;
         let has_inner = case.as_ref().is_some_and(|case| !case.properties.is_empty() || !case.retries.is_empty());
@@ -306,7 +309,7 @@ mod tests {
                 cases: vec![case(&format!("n{text}"), Outcome::Failed, text), case("ok", Outcome::Passed, text), case("s", Outcome::Skipped, text)],
                 properties: vec![("k".to_owned(), text.to_owned())],
             }];
-            let bytes = document(text, &suites).unwrap_or_else(|cause| panic!("{text:?}: {cause}"));
+            let bytes = document(text, "2026-01-01T00:00:00Z", &suites).unwrap_or_else(|cause| panic!("{text:?}: {cause}"));
             let (_, cases) = read_all(&bytes[..]).expect("in memory");
             assert_eq!(cases.len(), 3);
             assert_eq!(cases[0].text, crate::junit::sanitize::clean(text), "{text:?}");

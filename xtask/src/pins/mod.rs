@@ -60,7 +60,7 @@ pub fn find(root: &Path, runtime: &Runtime, policy: Policy, ambient: &Ambient, p
         ));
     }
     let mut candidates = scan::candidates(runtime.kind, &pin, ambient);
-    candidates.sort_by(|a, b| rank(&pin, b).cmp(&rank(&pin, a)));
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(rank(&pin, candidate)));
     let mut refused: Vec<String> = Vec::new();
     let mut second: Option<(scan::Candidate, Probed)> = None;
     for candidate in candidates {

@@ -39,8 +39,7 @@ impl Probes {
 
     /// Keeps the answers; a cache that cannot be written costs only time.
     pub fn save(&self) {
-        let kept: BTreeMap<&String, [&String; 3]> =
-            self.answers.iter().map(|(key, (stamp, says))| (key, [stamp, &says.version, &says.exe])).collect();
+        let kept: BTreeMap<&String, [&String; 3]> = self.answers.iter().map(|(key, (stamp, says))| (key, [stamp, &says.version, &says.exe])).collect();
         if let (true, Some(file), Ok(text)) = (self.changed, &self.file, serde_json::to_vec_pretty(&kept)) {
             crate::rundir::write_atomic(file, &text).ok();
         }

@@ -85,7 +85,8 @@ impl fmt::Display for Refusal {
 /// Reads a pin file.
 pub fn read(root: &Path, file: &str, kind: RuntimeKind) -> Result<Pin, Refusal> {
     let refuse = |line, why: String, hint: &str| Refusal { file: file.to_owned(), line, why, hint: hint.to_owned() };
-    let bytes = std::fs::read(root.join(file)).map_err(|cause| refuse(1, format!("failed to read the pin file: {cause}"), "create it with the version in it"))?;
+    let bytes =
+        std::fs::read(root.join(file)).map_err(|cause| refuse(1, format!("failed to read the pin file: {cause}"), "create it with the version in it"))?;
     let text = String::from_utf8(bytes).map_err(|_| refuse(1, "the pin file is not UTF-8".to_owned(), "write the version in plain ASCII"))?;
     parse(file, &text, kind)
 }
@@ -110,7 +111,11 @@ type Fault = (String, String);
 /// The one bare line of a pin file. Comments are nvm's: from `#` to the end of the line.
 fn words(text: &str, comments: bool) -> Result<(u32, String), (u32, String, String)> {
     if text.starts_with('\u{feff}') {
-        return Err((1, "the file begins with a byte order mark, which nvm, asdf and pyenv read as part of the version".to_owned(), "save it as UTF-8 without BOM".to_owned()));
+        return Err((
+            1,
+            "the file begins with a byte order mark, which nvm, asdf and pyenv read as part of the version".to_owned(),
+            "save it as UTF-8 without BOM".to_owned(),
+        ));
     }
     let mut found: Vec<(u32, String)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -120,19 +125,29 @@ fn words(text: &str, comments: bool) -> Result<(u32, String), (u32, String, Stri
             continue; // nvm reserves key=value lines
         }
         if !comments && bare.contains('#') && !bare.starts_with('#') {
-            return Err((line_number, format!("`{bare}`: uv ignores a line with a comment and takes another Python, pyenv does not"), "put the version alone on its line".to_owned()));
+            return Err((
+                line_number,
+                format!("`{bare}`: uv ignores a line with a comment and takes another Python, pyenv does not"),
+                "put the version alone on its line".to_owned(),
+            ));
         }
         if !bare.is_empty() && !bare.starts_with('#') {
             found.push((line_number, bare.to_owned()));
         }
     }
     match found.as_slice() {
-        [] => Err((1, "the file names no version; setup actions would silently take whatever is on PATH".to_owned(), "write one version into it, such as 20.20.2 or 3.11.7".to_owned())),
+        [] => Err((
+            1,
+            "the file names no version; setup actions would silently take whatever is on PATH".to_owned(),
+            "write one version into it, such as 20.20.2 or 3.11.7".to_owned(),
+        )),
         [(line, one)] if one.split_whitespace().count() > 1 => {
             Err((*line, format!("`{one}` names several versions on one line"), "name one version".to_owned()))
         }
         [one] => Ok(one.clone()),
-        [_, (line, _), ..] => Err((*line, format!("{} versions, and consumers disagree whether the first or the last counts", found.len()), "name one version".to_owned())),
+        [_, (line, _), ..] => {
+            Err((*line, format!("{} versions, and consumers disagree whether the first or the last counts", found.len()), "name one version".to_owned()))
+        }
     }
 }
 

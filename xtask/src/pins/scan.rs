@@ -96,6 +96,7 @@ fn scan(layout: &Layout, kind: RuntimeKind, pin: &Pin, ambient: &Ambient) -> Vec
 
 /// The version in a folder's name. The outer none: this folder is something else (a virtual environment, another
 /// implementation, another toolchain).
+#[expect(clippy::option_option, reason = "no version in the name, and no interpreter at all, are two findings")]
 fn version_of(name: &str, kind: RuntimeKind, pin: &Pin) -> Option<Option<String>> {
     match kind {
         RuntimeKind::Node => super::read::numbers(name).map(|_| Some(name.trim_start_matches('v').to_owned())),
@@ -131,7 +132,11 @@ fn on_path(kind: RuntimeKind, pin: &Pin, ambient: &Ambient) -> Vec<PathBuf> {
 /// Folders whose programs decide at run time which version they are.
 pub fn is_shim(folder: &Path) -> bool {
     let text = folder.to_string_lossy();
-    text.ends_with("/shims") || text.ends_with("/.volta/bin") || text.contains("fnm_multishells") || text.ends_with("/.cargo/bin") || text.ends_with("/cargo/bin")
+    text.ends_with("/shims")
+        || text.ends_with("/.volta/bin")
+        || text.contains("fnm_multishells")
+        || text.ends_with("/.cargo/bin")
+        || text.ends_with("/cargo/bin")
 }
 
 /// The command that installs what a pin asks for, for the first manager that is here.

@@ -45,7 +45,13 @@ fn nvmrc_that_consumers_read_differently_is_refused_each_with_its_reason() {
 fn python_version_is_one_plain_version() {
     let python = |text: &str| parse(".python-version", text, RuntimeKind::Python).map(|pin| pin.wanted).map_err(|refusal| refusal.to_string());
     assert_eq!(python("3.11.7\n"), Ok(Wanted::Numbers(vec![3, 11, 7])));
-    for (text, reason) in [("3.11 # c", "uv ignores"), ("3.11\n3.12", "2 versions"), ("python-3.11", "read it differently"), (">=3.11", "is a range"), ("pypy3.10", "not a version of CPython")] {
+    for (text, reason) in [
+        ("3.11 # c", "uv ignores"),
+        ("3.11\n3.12", "2 versions"),
+        ("python-3.11", "read it differently"),
+        (">=3.11", "is a range"),
+        ("pypy3.10", "not a version of CPython"),
+    ] {
         assert!(python(text).expect_err(text).contains(reason), "{text}");
     }
 }
@@ -65,16 +71,20 @@ fn policies_compare_as_much_as_they_say() {
 fn interpreters_are_found_in_the_folders_of_managers() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let home = folder.path();
-    for (path, version) in [(".nvm/versions/node/v20.1.0/bin/node", "20.1.0"), (".volta/tools/image/node/20.20.2/bin/node", "20.20.2"), (".nvm/versions/node/v22.0.0/bin/node", "22.0.0")] {
+    for (path, version) in [
+        (".nvm/versions/node/v20.1.0/bin/node", "20.1.0"),
+        (".volta/tools/image/node/20.20.2/bin/node", "20.20.2"),
+        (".nvm/versions/node/v22.0.0/bin/node", "22.0.0"),
+    ] {
         fake_node(&home.join(path), version);
     }
-    std::fs::write(home.join(".nvmrc"), "20\n").expect("written");
+    crate::rundir::write_atomic(&home.join(".nvmrc"), b"20\n").expect("written");
     let ambient: Ambient = [("HOME".to_owned(), home.to_string_lossy().into_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
     let runtime = runtime();
     let found = find(home, &runtime, Minor, &ambient, &mut Probes::default()).expect("found");
     assert_eq!((found.says.version.as_str(), found.found_by.as_str()), ("20.20.2", "volta"));
 
-    std::fs::write(home.join(".nvmrc"), "18.0.1\n").expect("written");
+    crate::rundir::write_atomic(&home.join(".nvmrc"), b"18.0.1\n").expect("written");
     let refusal = find(home, &runtime, Minor, &ambient, &mut Probes::default()).expect_err("no 18 here");
     for fact in ["pinned: 18.0.1 (.nvmrc:1, policy minor)", "22.0.0 (nvm)", "hint: nvm install 18.0.1"] {
         assert!(refusal.contains(fact), "{refusal}");
@@ -94,14 +104,19 @@ fn a_liar_is_found_out_and_an_answer_is_kept() {
     assert_eq!(kept.ask(RuntimeKind::Node, &exe, &ambient).expect("kept").version, "20.0.0");
     fake_node(&exe, "21.10.0");
     assert_eq!(kept.ask(RuntimeKind::Node, &exe, &ambient).expect("asked again").version, "21.10.0");
-    std::fs::write(&exe, "#!/bin/sh\necho hello\n").expect("written");
+    crate::rundir::write_atomic(&exe, b"#!/bin/sh\necho hello\n").expect("written");
+    executable(&exe);
     assert!(kept.ask(RuntimeKind::Node, &exe, &ambient).is_err());
 }
 
 fn fake_node(exe: &std::path::Path, version: &str) {
+    let script = format!("#!/bin/sh\necho {version}\necho {}\n", exe.display());
+    crate::rundir::write_atomic(exe, script.as_bytes()).expect("written");
+    executable(exe);
+}
+
+fn executable(exe: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::create_dir_all(exe.parent().expect("in a folder")).expect("created");
-    std::fs::write(exe, format!("#!/bin/sh\necho {version}\necho {}\n", exe.display())).expect("written");
     std::fs::set_permissions(exe, std::fs::Permissions::from_mode(0o755)).expect("executable");
 }
 

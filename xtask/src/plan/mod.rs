@@ -93,7 +93,10 @@ pub fn plan(config: &Config, profile: &Profile, request: &Request) -> Result<Pla
     plan.phases = phases.iter().map(|phase| planned_phase(phase, &asked_phases)).collect();
     plan.stages = (0..=last).map(|stage| stage.checked_sub(1).and_then(|before| phases.get(before as usize)).map(|phase| phase.id.clone())).collect();
     let shown = show_order(&phases, &asked_gates, &stage_of);
-    plan.gates = shown.iter().map(|id| planned_gate(&config.gates[id], &Terms { config, profile, request, phases: &phases, asked: &asked_gates, gates: &stage_of })).collect();
+    plan.gates = shown
+        .iter()
+        .map(|id| planned_gate(&config.gates[id], &Terms { config, profile, request, phases: &phases, asked: &asked_gates, gates: &stage_of }))
+        .collect();
     add_tasks(config, request, &stage_of, &mut plan);
     Ok(plan)
 }
@@ -265,7 +268,7 @@ fn add_tasks(config: &Config, request: &Request, stage_of: &BTreeMap<String, u32
             task.cpus = gate.cpus.min(request.jobs.max(1));
             task.stage = stage_of[&planned.id];
             task.weight = planned.estimate.unwrap_or(1000).max(1);
-            task.locks = gate.locks.clone();
+            task.locks.clone_from(&gate.locks);
             task.needs = gate.runtimes.iter().map(|runtime| install_of[runtime]).collect();
             for need in &gate.needs {
                 let (start, runs) = first_of[need.as_str()];

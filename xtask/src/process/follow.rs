@@ -46,6 +46,20 @@ impl Tail {
         self.last.drain(..excess);
         Ok(self.read < length)
     }
+
+    fn read_again(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        self.hasher = blake3::Hasher::new();
+        self.read = 0;
+        loop {
+            let count = self.file.read_at(&mut buffer, self.read)?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.hasher.update(&buffer[..count]);
+            self.read += count as u64;
+        }
+    }
 }
 
 /// What a log turned out to be.
@@ -113,6 +127,10 @@ impl Follower {
         let mut tail = lock(&tail);
         let mut buffer = if tail.file.metadata()?.len() > tail.read { vec![0; 256 << 10] } else { Vec::new() };
         while tail.advance(&mut buffer)? {}
+        if tail.shrank {
+            // What was read is not what is there: the reference is of the file as it is.
+            tail.read_again()?;
+        }
         let file = FileRef { path: name.to_owned(), size: tail.read, blake3: tail.hasher.finalize().to_hex().to_string() };
         Ok(Followed { file, shrank: tail.shrank })
     }

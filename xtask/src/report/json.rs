@@ -11,9 +11,12 @@ pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", do
 
 fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
     let gates: Vec<Value> = record.head.gates.iter().map(|gate| gate_value(record, cases, gate)).collect();
-    let phases: Vec<Value> = record.head.phases.iter().map(|phase| {
-        json!({ "id": phase.id, "title": phase.title, "asked": phase.asked, "gates": phase.gates, "verdict": record.phase(phase).word() })
-    }).collect();
+    let phases: Vec<Value> = record
+        .head
+        .phases
+        .iter()
+        .map(|phase| json!({ "id": phase.id, "title": phase.title, "asked": phase.asked, "gates": phase.gates, "verdict": record.phase(phase).word() }))
+        .collect();
     let [stable, flaky, failing, unclassified] = cases.labels();
     let document = json!({
         "schema": 1,

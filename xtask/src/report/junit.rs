@@ -14,11 +14,12 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         let cases = problems.iter().enumerate().map(|(index, problem)| refusal(index, problem)).collect();
         suites.push(OutSuite { name: record.head.manifest.clone(), cases, properties: Vec::new() });
     }
-    if suites.is_empty() {
-        let nothing = refusal(0, "the journal holds no plan");
-        suites.push(OutSuite { name: "run".to_owned(), cases: vec![nothing], properties: Vec::new() });
+    if !record.ended {
+        let why = if suites.is_empty() { "the journal holds no plan" } else { "the run was cut before its end" };
+        let cut = OutCase { name: "the run ended".to_owned(), kind: "gate.run-cut".to_owned(), ..refusal(0, why) };
+        suites.push(OutSuite { name: "run".to_owned(), cases: vec![cut], properties: Vec::new() });
     }
-    document(&format!("gate {}", record.head.targets.join(" ")), &suites).map_err(|cause| cause.to_string())
+    document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, &suites).map_err(|cause| cause.to_string())
 }
 
 fn refusal(index: usize, problem: &str) -> OutCase {

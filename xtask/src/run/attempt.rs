@@ -65,7 +65,13 @@ fn prepare(place: &Place<'_>, gate: &Gate) -> Result<File, String> {
         fs::create_dir_all(place.scratch.join("out")).map_err(|cause| format!("failed to create {}: {cause}", place.scratch.display()))?;
     }
     let path = place.site.run.file(&RunDir::log_name(place.job));
-    File::options().create(true).truncate(false).read(true).append(true).open(&path).map_err(|cause| format!("failed to open the log {}: {cause}", path.display()))
+    File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .append(true)
+        .open(&path)
+        .map_err(|cause| format!("failed to open the log {}: {cause}", path.display()))
 }
 
 fn wants_out(step: &Step) -> bool {
@@ -116,23 +122,24 @@ fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, log: &File) -> StepFact
     let from = log.metadata().map_or(0, |metadata| metadata.len());
     let begun = Instant::now();
     let end = match spec(place, gate, step) {
-        Ok((spec, shown)) => execute(place, step, &spec, shown, log),
+        Ok((spec, shown)) => execute(place, step, &spec, &shown, log),
         Err(why) => End::NotStarted(why),
     };
     let to = log.metadata().map_or(from, |metadata| metadata.len());
-    let mut fact = StepFact { step: step.name.clone(), end, accepted: step.exit.clone(), took: begun.elapsed().as_millis() as u64, excerpt: String::new(), at: None };
+    let mut fact =
+        StepFact { step: step.name.clone(), end, accepted: step.exit.clone(), took: begun.elapsed().as_millis() as u64, excerpt: String::new(), at: None };
     if !fact.accepted() {
         let text = tail(log, from, to);
         let (excerpt, at) = crate::text::excerpt(&text);
         fact.excerpt = excerpt;
-        fact.at = at.map(|at| relative(place, step, at));
+        fact.at = at.map(|at| relative(place, step, &at));
     }
     place.line.tell(Told::StepEnded { task: place.line.task, fact: Box::new(fact.clone()), from, to });
     fact
 }
 
 /// A place as seen from the root, if the file is there.
-fn relative(place: &Place<'_>, step: &Step, at: crate::model::Location) -> crate::model::Location {
+fn relative(place: &Place<'_>, step: &Step, at: &crate::model::Location) -> crate::model::Location {
     let below = Path::new(&step.cwd).join(&at.file);
     let inside = at.file.strip_prefix(&format!("{}/", place.site.config.root.display())).map(str::to_owned);
     let known = place.site.config.root.join(&below).is_file() && step.cwd != ".";
@@ -149,7 +156,7 @@ fn tail(log: &File, from: u64, to: u64) -> String {
 }
 
 /// Starts the process, waits for it, ends its group, reaps it.
-fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: Vec<String>, log: &File) -> End {
+fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: &[String], log: &File) -> End {
     let failed = |cause: std::io::Error| End::NotStarted(format!("`{}`: {cause}", spec.exe.display()));
     let (pipe, stdout, stderr) = match outputs(place, log) {
         Ok(outputs) => outputs,

@@ -10,15 +10,54 @@ use crate::pins::{Ambient, kind_word};
 
 /// Passed wherever the caller has them. `*` ends a prefix.
 const PASSED: &[&str] = &[
-    "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TERM", "TMPDIR", "TMP", "TEMP", "CI", "NO_COLOR", "XDG_*", "CARGO_HOME",
-    "RUSTUP_HOME", "GITHUB_*", "RUNNER_*",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TERM",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    "CI",
+    "NO_COLOR",
+    "XDG_*",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "GITHUB_*",
+    "RUNNER_*",
 ];
 
 /// Passed to set-up steps besides: proxies, certificate authorities, registries.
 const SETUP: &[&str] = &[
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "PIP_*", "UV_INDEX*", "UV_DEFAULT_INDEX",
-    "npm_config_registry", "npm_config_cafile", "npm_config_proxy", "npm_config_https_proxy", "NPM_CONFIG_*", "CARGO_HTTP_*", "CARGO_NET_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "FTP_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "ftp_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_*",
+    "UV_INDEX*",
+    "UV_DEFAULT_INDEX",
+    "npm_config_registry",
+    "npm_config_cafile",
+    "npm_config_proxy",
+    "npm_config_https_proxy",
+    "NPM_CONFIG_*",
+    "CARGO_HTTP_*",
+    "CARGO_NET_*",
     "CARGO_REGISTRIES_*",
 ];
 
@@ -26,12 +65,8 @@ const SETUP: &[&str] = &[
 const DROPPED: &[&str] = &["GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY", "GITHUB_TOKEN"];
 
 /// Set for every process: nothing downloads a toolchain in silence.
-const SET: &[(&str, &str)] = &[
-    ("RUSTUP_AUTO_INSTALL", "0"),
-    ("UV_PYTHON_DOWNLOADS", "never"),
-    ("COREPACK_ENABLE_NETWORK", "0"),
-    ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0"),
-];
+const SET: &[(&str, &str)] =
+    &[("RUSTUP_AUTO_INSTALL", "0"), ("UV_PYTHON_DOWNLOADS", "never"), ("COREPACK_ENABLE_NETWORK", "0"), ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0")];
 
 /// The environment before runtimes, services and the gate's own values.
 pub fn base(ambient: &Ambient, pass: &[String], setup: bool) -> BTreeMap<String, String> {
@@ -110,7 +145,27 @@ mod tests {
 
     #[test]
     fn cargos_variables_and_tokens_stay_out() {
-        let names = ["HOME", "CI", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "GITHUB_SHA", "GITHUB_ENV", "GITHUB_TOKEN", "NPM_TOKEN", "RUNNER_TRACKING_ID", "VIRTUAL_ENV", "PYTHONPATH", "NODE_OPTIONS", "DATABASE_URL", "HTTPS_PROXY", "MY_FLAG", "MY_TOKEN"];
+        let names = [
+            "HOME",
+            "CI",
+            "RUSTUP_TOOLCHAIN",
+            "LD_LIBRARY_PATH",
+            "CARGO",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_PKG_NAME",
+            "GITHUB_SHA",
+            "GITHUB_ENV",
+            "GITHUB_TOKEN",
+            "NPM_TOKEN",
+            "RUNNER_TRACKING_ID",
+            "VIRTUAL_ENV",
+            "PYTHONPATH",
+            "NODE_OPTIONS",
+            "DATABASE_URL",
+            "HTTPS_PROXY",
+            "MY_FLAG",
+            "MY_TOKEN",
+        ];
         let ambient: Ambient = names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
         let given = |pass: &[&str], setup| {
             let pass: Vec<String> = pass.iter().map(|name| (*name).to_owned()).collect();

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::environment;
 use super::launch::Told;
 use super::os::{Control, Line, Site, lock, marker};
-use super::environment;
 use crate::config::Runtime;
 use crate::event::{Installed, ProcStarted, RuntimeFound};
 use crate::model::{End, JobId, Policy, StepFact};
@@ -112,7 +112,16 @@ fn commands(site: &Site, runtime: &Runtime, interpreter: &Interpreter, host: &Ho
 }
 
 #[expect(clippy::too_many_arguments, reason = "one command with the place it runs in; a struct would only rename them")]
-fn command(site: &Site, runtime: &Runtime, interpreter: &Interpreter, host: &Host<'_>, log: &File, job: &JobId, index: usize, words: &[String]) -> Result<(), String> {
+fn command(
+    site: &Site,
+    runtime: &Runtime,
+    interpreter: &Interpreter,
+    host: &Host<'_>,
+    log: &File,
+    job: &JobId,
+    index: usize,
+    words: &[String],
+) -> Result<(), String> {
     let root = &site.config.root;
     let mut env: BTreeMap<String, String> = environment::base(&site.ambient, &site.config.env_pass, true);
     let path = environment::path(root, &[(runtime, interpreter.folder())], &site.ambient);

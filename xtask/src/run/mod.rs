@@ -10,7 +10,7 @@ pub mod os;
 mod reports;
 pub mod signals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -115,16 +115,11 @@ struct Loop<'a, L> {
     facts: BTreeMap<usize, AttemptFacts>,
     cancelled: bool,
     waiting_since: BTreeMap<usize, Instant>,
+    leaked: BTreeSet<i32>,
 }
 
 /// Runs a plan to its end. Every planned job has an `AttemptEnded` or a `JobSkipped` when it returns.
-pub async fn drive<L: Launch>(
-    course: &Course<'_>,
-    launch: &mut L,
-    locks: &mut Locks,
-    teller: &mut Teller,
-    mut inbox: Inbox,
-) {
+pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut Locks, teller: &mut Teller, mut inbox: Inbox) {
     let schedule = Schedule::new(course.plan.tasks.clone(), course.slots);
     let mut state = Loop {
         course,
@@ -137,6 +132,7 @@ pub async fn drive<L: Launch>(
         facts: BTreeMap::new(),
         cancelled: false,
         waiting_since: BTreeMap::new(),
+        leaked: BTreeSet::new(),
     };
     state.leave_out();
     // 1. start what may start  2. wait for a tiding, a clock or a stop  3. act on it, until every job is told
@@ -447,6 +443,10 @@ impl<L: Launch> Loop<'_, L> {
 
     fn tell_leaks(&mut self, leaks: Vec<Leak>) {
         for leak in leaks {
+            // What was found in a step's group may still be on its way out when orphans are looked at.
+            if !self.leaked.insert(leak.pid) {
+                continue;
+            }
             let job = leak.task.map(|task| self.job(task));
             self.teller.tell(EventKind::ProcLeaked { job, pid: leak.pid, argv: leak.argv, found_by: leak.found_by });
         }

@@ -124,7 +124,8 @@ pub struct Os {
     told: UnboundedSender<Told>,
     controls: BTreeMap<usize, (Arc<Control>, JobId)>,
     follower: Follower,
-    suspects: BTreeMap<i32, BTreeSet<usize>>,
+    suspects: BTreeMap<i32, (BTreeSet<usize>, FoundBy)>,
+    doomed: BTreeSet<i32>,
 }
 
 impl Os {
@@ -136,7 +137,7 @@ impl Os {
                 over.send(Told::LogMax { task }).ok();
             }
         })?;
-        Ok(Self { site, queue: Arc::default(), threads: 0, told, controls: BTreeMap::new(), follower, suspects: BTreeMap::new() })
+        Ok(Self { site, queue: Arc::default(), threads: 0, told, controls: BTreeMap::new(), follower, suspects: BTreeMap::new(), doomed: BTreeSet::new() })
     }
 
     fn order(&mut self, order: Order) {
@@ -229,24 +230,28 @@ impl Launch for Os {
         let mut leaks = Vec::new();
         let orphans = tree::orphans();
         self.suspects.retain(|pid, _| orphans.contains(pid));
+        self.doomed.retain(|pid| orphans.contains(pid));
         for pid in orphans {
             if tree::is_zombie(pid) {
                 Pid::from_raw(pid).map(spawn::reap_pid);
                 self.suspects.remove(&pid);
                 continue;
             }
-            let owners = self.suspects.entry(pid).or_insert_with(|| {
+            let (owners, found_by) = self.suspects.entry(pid).or_insert_with(|| {
                 // A marker names the owner; without one, every task that runs or has just ended may be.
                 let marked = self.controls.iter().find(|(_, (_, job))| tree::has_marker(pid, &marker(&self.site.run.id, job)));
-                marked.map_or_else(|| self.controls.keys().copied().collect(), |(task, _)| [*task].into())
+                match marked {
+                    Some((task, _)) => ([*task].into(), FoundBy::Marker),
+                    None => (self.controls.keys().copied().collect(), FoundBy::Orphan),
+                }
             });
             if owners.iter().any(|task| running.contains(task)) {
                 continue;
             }
-            let marked = owners.len() == 1;
-            let task = owners.iter().next().copied().filter(|_| marked);
-            let found_by = if marked { FoundBy::Marker } else { FoundBy::Orphan };
-            leaks.push(Leak { task, pid, argv: tree::command_line(pid), found_by });
+            if self.doomed.insert(pid) {
+                let task = owners.iter().next().copied().filter(|_| owners.len() == 1);
+                leaks.push(Leak { task, pid, argv: tree::command_line(pid), found_by: *found_by });
+            }
             tree::kill(pid);
             Pid::from_raw(pid).map(spawn::reap_pid);
         }

@@ -94,7 +94,7 @@ fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &
         && written + SLACK < since
     {
         fact.state = ReportState::Stale;
-        fact.note = "it is older than the attempt that should have written it".to_owned();
+        fact.note.push_str("it is older than the attempt that should have written it");
         return fact;
     }
     read_into(place, &gate.expect, &mut fact);

@@ -47,7 +47,8 @@ impl Grammar {
         match &event.kind {
             EventKind::RunStarted(head) => {
                 let partial = head.partial.as_ref().map(|why| format!(" · partial: {why}")).unwrap_or_default();
-                vec![format!(" gate {} · run {} · profile {}{partial}", head.targets.join(" "), short(&head.run), head.profile)]
+                let what = if head.targets.is_empty() { "set-up".to_owned() } else { format!("gate {}", head.targets.join(" ")) };
+                vec![format!(" {what} · run {} · profile {}{partial}", short(&head.run), head.profile)]
             }
             EventKind::RunRefused { .. } | EventKind::SourceRead { .. } | EventKind::RunEnded {} | EventKind::FileKept { .. } => Vec::new(),
             EventKind::PhaseCredited { phase, run } => vec![self.line("credited", &format!("requires {phase}: pass in run {}", short(run)))],

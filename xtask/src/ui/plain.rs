@@ -10,7 +10,7 @@ use crate::record::Record;
 use crate::text::millis;
 
 /// Longest silence.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+const HEARTBEAT: Duration = Duration::from_mins(1);
 
 /// The reporter.
 pub struct Plain {
@@ -47,7 +47,8 @@ impl Reporter for Plain {
         if self.spoke.elapsed() < HEARTBEAT {
             return Ok(());
         }
-        let running: Vec<String> = super::fancy::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(record.at.saturating_sub(since)))).collect();
+        let running: Vec<String> =
+            super::fancy::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(record.at.saturating_sub(since)))).collect();
         let line = self.grammar.line("Running", &format!("{}: {}", running.len(), running.join(", ")));
         self.say(&[line])
     }

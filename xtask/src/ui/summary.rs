@@ -57,7 +57,11 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
         let shown = if record.head.partial.is_some() && verdict == Verdict::Pass { "partial" } else { word(verdict) };
         lines.push(grammar.line(shown, &format!("{}        {}      {}{partial}", phase.id, counts(record, Some(&phase.gates)), millis(record.at))));
     }
-    if record.head.phases.is_empty() && record.refused.is_none() {
+    if record.is_setup() {
+        let shown = if record.exit() == Exit::Pass { "PASS" } else { "FAIL" };
+        let installs: Vec<&str> = record.installs.keys().map(String::as_str).collect();
+        lines.push(grammar.line(shown, &format!("set-up of {}      {}", installs.join(", "), millis(record.at))));
+    } else if record.head.phases.is_empty() && record.refused.is_none() {
         let shown = if record.exit() == Exit::Pass { "PASS" } else { "FAIL" };
         lines.push(grammar.line(shown, &format!("{}        {}      {}", record.head.targets.join(" "), counts(record, None), millis(record.at))));
     }
@@ -77,7 +81,7 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
         lines.push(grammar.line("note", "the source changed while the gates ran: this run stands for no phase later"));
     }
     failures(record, tally, grammar, &mut lines);
-    if record.refused.is_none() {
+    if record.refused.is_none() && !record.is_setup() {
         lines.push(grammar.line("", &flake_line(record, tally)));
     }
     next_step(record, tally, grammar, &mut lines);
@@ -159,7 +163,10 @@ fn flake_line(record: &Record, tally: &Tally) -> String {
     let failing = if failing > 0 { format!(" · failing {failing}") } else { String::new() };
     let unclassified = if unclassified > 0 { format!(" · unclassified {unclassified}") } else { String::new() };
     let bound = flake::upper_bound_none_failed(runs) * 100.0;
-    format!("flaky {flaky}{failing}{unclassified} · stable {stable} · 95 % upper bound {bound:.1} % a run for what never failed in {}", plural(u64::from(runs), "iteration"))
+    format!(
+        "flaky {flaky}{failing}{unclassified} · stable {stable} · 95 % upper bound {bound:.1} % a run for what never failed in {}",
+        plural(u64::from(runs), "iteration")
+    )
 }
 
 fn next_step(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<String>) {

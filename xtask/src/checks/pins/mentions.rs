@@ -155,7 +155,8 @@ fn action(file: &File<'_>, uses: &Node, with: Option<&Node>) -> Vec<Mention> {
     let Some(node) = with.and_then(|with| with.get(key)) else {
         return vec![file.mention(Some(kind), action, action, uses.line, Role::PathVersion, file_key)];
     };
-    let mut found: Vec<Mention> = std::iter::once(node).chain(node.items()).filter(|item| is_float_trap(key, item)).filter_map(|item| trap(file, key, item)).collect();
+    let mut found: Vec<Mention> =
+        std::iter::once(node).chain(node.items()).filter(|item| is_float_trap(key, item)).filter_map(|item| trap(file, key, item)).collect();
     let expression = node.text().is_some_and(|text| text.contains("${{"));
     if found.is_empty() && !expression {
         found.push(file.mention(Some(kind), key, node.text().unwrap_or("a list"), node.line, Role::Literal, file_key));

@@ -84,10 +84,9 @@ fn judge(mention: &Mention, pin: Option<&Pin>) -> Option<Finding> {
         }
         (Role::PathVersion, Some(pin)) => Some((format!("{} takes whatever is on PATH", mention.raw), format!("{}: {}", mention.mend, pin.file))),
         (Role::File, Some(pin)) => file_wrong(mention, pin),
-        (Role::Literal, Some(pin)) => Some((
-            format!("a literal `{}` although {} pins {}", mention.raw, pin.file, pin.raw),
-            format!("{}: {}", mention.mend, pin.file),
-        )),
+        (Role::Literal, Some(pin)) => {
+            Some((format!("a literal `{}` although {} pins {}", mention.raw, pin.file, pin.raw), format!("{}: {}", mention.mend, pin.file)))
+        }
         (Role::Mirror, Some(pin)) => mirror_wrong(mention, pin),
         (Role::NpmRange, Some(pin)) => range_wrong(mention, pin),
         (Role::PythonRange, Some(pin)) => requires_wrong(mention, pin),
@@ -117,7 +116,9 @@ fn file_wrong(mention: &Mention, pin: &Pin) -> Option<(String, String)> {
 /// A mirror names at least major and minor, and nothing that the pin does not say.
 fn mirror_wrong(mention: &Mention, pin: &Pin) -> Option<(String, String)> {
     let mend = format!("write {}", pin.raw.trim_start_matches('v'));
-    let Some(wanted) = numbers(pin) else { return (mention.raw != pin.raw).then(|| (format!("`{}`, {}:{} says {}", mention.raw, pin.file, pin.line, pin.raw), mend)) };
+    let Some(wanted) = numbers(pin) else {
+        return (mention.raw != pin.raw).then(|| (format!("`{}`, {}:{} says {}", mention.raw, pin.file, pin.line, pin.raw), mend));
+    };
     let Some(found) = read::numbers(&mention.raw) else {
         return Some((format!("`{}` is no version to compare with {} ({}:{})", mention.raw, pin.raw, pin.file, pin.line), mend));
     };

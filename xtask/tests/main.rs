@@ -1,0 +1,13 @@
+//! Every test that is not a unit test. One binary; a file of this folder that is not named here fails a test.
+
+mod commands;
+mod false_greens;
+mod house;
+mod journal;
+mod keys;
+mod pins;
+mod processes;
+mod reader;
+mod runs;
+mod secrets;
+mod support;
