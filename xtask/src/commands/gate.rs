@@ -62,7 +62,7 @@ fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) 
 /// Sortable, and short enough to type its end.
 fn new_run_id() -> String {
     let now = time::OffsetDateTime::now_utc();
-    let format = time::macros::format_description!("[year][month][day]-[hour][minute][second]");
+    let format = time::macros::format_description!("[year][month][day]-[hour][minute][second][subsecond digits:3]");
     let stamp = now.format(&format).expect("a constant format of a valid time");
     let salt = blake3::hash(format!("{} {}", std::process::id(), now.unix_timestamp_nanos()).as_bytes()).to_hex();
     format!("{stamp}-{}", &salt[..4])
