@@ -2,11 +2,8 @@
 //! runner asks it for what to skip, the record for what to show.
 
 use crate::flake;
-use crate::model::{AttemptFacts, End, Expect, FlakyRule, Label, Outcome, ReportState, StepFact, StopCause, Totals, Verdict};
+use crate::model::{AttemptFacts, End, Expect, FlakyRule, Label, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};
 use crate::text::{millis, plural, size};
-
-/// Name of the case that stands for an exit status which no report explains.
-pub const UNREPORTED: &str = "unreported failure";
 
 /// What a gate promises, as far as judging needs it.
 #[derive(Clone, Copy, Debug)]

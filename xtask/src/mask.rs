@@ -96,12 +96,6 @@ impl MaskStream<'_> {
     }
 }
 
-/// Text of others on our screen: control characters and the marks of workflow commands lose their power.
-pub fn visible(text: &str) -> String {
-    let plain = if text.contains('\u{1b}') { crate::text::strip_ansi(text) } else { text.to_owned() };
-    plain.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
-}
-
 fn spellings(value: &str) -> Vec<Vec<u8>> {
     let xml = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let json = serde_json::to_string(value).unwrap_or_default();

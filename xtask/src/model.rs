@@ -53,6 +53,9 @@ impl Exit {
     }
 }
 
+/// Name of the case that stands for an exit status which no report explains.
+pub const UNREPORTED: &str = "unreported failure";
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {

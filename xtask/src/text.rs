@@ -78,6 +78,12 @@ pub fn strip_ansi(text: &str) -> String {
     console::strip_ansi_codes(text).into_owned()
 }
 
+/// Text of others on our screen: control characters and the marks of workflow commands lose their power.
+pub fn visible(text: &str) -> String {
+    let plain = if text.contains('\u{1b}') { strip_ansi(text) } else { text.to_owned() };
+    plain.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         // src/App.tsx(41,5): error TS2345

@@ -97,7 +97,10 @@ fn no_colour_where_it_is_not_wanted_and_hostile_output_has_no_power() {
 #[test]
 fn junit_reads_any_report() {
     let sandbox = Sandbox::with_gate("run = ['true']");
-    sandbox.write("a.xml", "<testsuite name='s' tests='1'><testcase classname='c' name='n' time='0.5'><failure message='m'>tests/x.py:7: no</failure></testcase></testsuite>");
+    sandbox.write(
+        "a.xml",
+        "<testsuite name='s' tests='1'><testcase classname='c' name='n' time='0.5'><failure message='m'>tests/x.py:7: no</failure></testcase></testsuite>",
+    );
     sandbox.write("b.xml", "");
     let transcript = sandbox.run(&["junit", "a.xml", "b.xml", "nope.xml", "--json"]).exits(70);
     let lines: Vec<serde_json::Value> = transcript.stdout.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();

@@ -1,5 +1,6 @@
 //! The reader against a folder of real reports with expected totals. Not part of `cargo test`: the folder is not in this
 //! repository. `JUNIT_CORPUS=DIR cargo test --test corpus`; DIR holds EXPECTED.tsv.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the world outside")]
 
 use std::path::{Path, PathBuf};
 

@@ -130,7 +130,7 @@ fn a_log_that_shrank_is_broken() {
 /// pytest for real: a suite skipped as a whole, and a module that cannot be imported.
 #[test]
 fn pytest_that_ran_nothing_is_never_green() {
-    let python = demo_tool("demo/backend/.venv/bin/python", "backend");
+    let python = demo_tool("demo/backend/.venv/bin/python");
     let gate = format!("run = ['{python}', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-o', 'junit_family=xunit1', '--junitxml={{junit}}']");
     for (file, said) in [
         ("import pytest\npytestmark = pytest.mark.skip(reason='later')\ndef test_a(): pass\ndef test_b(): pass\n", "expect.min-tests is 1"),
@@ -147,7 +147,7 @@ fn pytest_that_ran_nothing_is_never_green() {
 /// vitest for real: one `it.only` leaves the others out, and a rejection that nobody handles is in no report.
 #[test]
 fn vitest_that_hides_something_is_never_green() {
-    let vitest = demo_tool("demo/frontend/node_modules/.bin/vitest", "frontend");
+    let vitest = demo_tool("demo/frontend/node_modules/.bin/vitest");
     let modules = std::path::Path::new(&vitest).ancestors().nth(2).expect("node_modules").to_owned();
     let gate = format!("run = ['{vitest}', 'run', '--reporter=junit', '--outputFile.junit={{junit}}']");
     let start = "import { expect, it } from 'vitest';\n";
@@ -164,10 +164,19 @@ fn vitest_that_hides_something_is_never_green() {
     }
 }
 
-/// A tool of the demo's own environments.
-fn demo_tool(path: &str, runtime: &str) -> String {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    assert!(file.exists(), "this test drives {path}: `cargo xtask setup` installs what runtime `{runtime}` needs");
+/// A tool of the demo's own environments, which are set up the way every gate sets them up.
+fn demo_tool(path: &str) -> String {
+    static SETUP: std::sync::Once = std::sync::Once::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
+    let file = root.join(path);
+    SETUP.call_once(|| {
+        let ready = ["demo/backend/.venv/bin/pytest", "demo/frontend/node_modules/.bin/vitest"].iter().all(|tool| root.join(tool).exists());
+        if !ready {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_xtask")).arg("-C").arg(&root).arg("setup").output().expect("it starts");
+            assert!(output.status.success(), "this test drives {path}; `xtask setup` failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+    });
+    assert!(file.exists(), "`xtask setup` did not make {path}");
     let folder = file.parent().expect("in a folder").canonicalize().expect("it is there");
     folder.join(file.file_name().expect("a name")).display().to_string()
 }

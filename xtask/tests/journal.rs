@@ -146,7 +146,10 @@ fn a_full_disk_is_broken_and_what_was_written_is_whole() {
     let unshare = crate::support::tool("unshare", "util-linux");
     let body = "shell = 'head -c 64M /dev/zero; true'\ngrace = '300ms'";
     let sandbox = Sandbox::with_gate(body);
-    let script = format!("mkdir .gates && mount -t tmpfs -o size=12m none .gates && {} gate p; echo \"exit $?\"; ls -l .gates/runs/latest/; cat .gates/runs/latest/events.jsonl", env!("CARGO_BIN_EXE_xtask"));
+    let script = format!(
+        "mkdir .gates && mount -t tmpfs -o size=12m none .gates && {} gate p; echo \"exit $?\"; ls -l .gates/runs/latest/; cat .gates/runs/latest/events.jsonl",
+        env!("CARGO_BIN_EXE_xtask")
+    );
     let output = std::process::Command::new(unshare).args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).current_dir(sandbox.root()).output();
     let output = output.expect("unshare starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -108,8 +108,10 @@ fn ctrl_c_twice_ends_all_of_it_at_once() {
     let stubborn = start("grace = '10m'", "");
     let events = stubborn.sandbox.path(".gates/runs/latest/events.jsonl");
     kill_process(Pid::from_child(&stubborn.run), Signal::INT).expect("sent");
-    let cancelled = move || while !std::fs::read_to_string(&events).unwrap_or_default().contains("CancelRequested") {
-        std::thread::yield_now();
+    let cancelled = move || {
+        while !std::fs::read_to_string(&events).unwrap_or_default().contains("CancelRequested") {
+            std::thread::yield_now();
+        }
     };
     crate::support::within("the first Ctrl-C being noted", cancelled);
     kill_process(Pid::from_child(&stubborn.run), Signal::INT).expect("sent");
@@ -174,7 +176,7 @@ fn an_orphan_that_holds_a_masked_pipe_does_not_hold_the_run() {
     sandbox.set("TOKEN_OF_TEST", "not-to-be-seen");
     let begun = std::time::Instant::now();
     sandbox.run(&["gate", "p"]).exits(0);
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
     assert_eq!(sandbox.read(".gates/runs/latest/logs/g.1.log"), "begin\nend\n");
 }
 

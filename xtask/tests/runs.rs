@@ -14,10 +14,14 @@ fn two_phases() -> String {
 fn a_required_phase_runs_first_and_is_credited_later() {
     let sandbox = Sandbox::new(&two_phases());
     sandbox.run(&["gate", "one"]).exits(0);
-    let started: Vec<String> = sandbox.events().iter().filter_map(|event| match &event.kind {
-        EventKind::JobStarted { job, .. } => Some(job.gate.clone()),
-        _ => None,
-    }).collect();
+    let started: Vec<String> = sandbox
+        .events()
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::JobStarted { job, .. } => Some(job.gate.clone()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(started, ["a", "b", "c"]);
     // The same code, pins, profile and gates.toml: the earlier run is named instead.
     sandbox.run(&["gate", "one"]).exits(0).says("requires zero: pass in run");
@@ -99,7 +103,9 @@ fn fail_fast_starts_nothing_more() {
 
 #[test]
 fn an_advisory_gate_is_shown_and_changes_nothing() {
-    let sandbox = Sandbox::new("schema = 1\n[phase.p]\ngates = ['a', 'b']\n[gate.a]\nowner = 'me'\nrun = ['false']\nadvisory = true\n[gate.b]\nowner = 'me'\nrun = ['true']\n");
+    let sandbox = Sandbox::new(
+        "schema = 1\n[phase.p]\ngates = ['a', 'b']\n[gate.a]\nowner = 'me'\nrun = ['false']\nadvisory = true\n[gate.b]\nowner = 'me'\nrun = ['true']\n",
+    );
     sandbox.run(&["gate", "p"]).exits(0).says("ADVISORY").says("1 advisory");
 }
 
@@ -141,7 +147,15 @@ fn a_lock_holds_between_two_runs() {
     let two = sandbox.start(&["gate", "p"]);
     let runs = sandbox.path(".gates/runs");
     within("the second run having its plan", move || {
-        let planned = |runs: &std::path::Path| std::fs::read_dir(runs).into_iter().flatten().flatten().filter(|run| !run.path().is_symlink()).filter(|run| std::fs::read_to_string(run.path().join("events.jsonl")).unwrap_or_default().contains("SourceRead")).count();
+        let planned = |runs: &std::path::Path| {
+            std::fs::read_dir(runs)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|run| !run.path().is_symlink())
+                .filter(|run| std::fs::read_to_string(run.path().join("events.jsonl")).unwrap_or_default().contains("SourceRead"))
+                .count()
+        };
         while planned(&runs) < 2 {
             std::thread::yield_now();
         }
@@ -161,7 +175,7 @@ fn refusals_make_a_run_with_a_red_report() {
     for (gates, code, said) in [
         ("schema = 1\n[phase.p]\ngates = ['x']\n".to_owned(), 2, "there is no gate `x`"),
         (missing_tool.clone(), 3, "tool `no-such-tool` is not on this machine"),
-        (format!("{}missing = 'skip'\n", missing_tool), 4, "nothing is left to run"),
+        (format!("{missing_tool}missing = 'skip'\n"), 4, "nothing is left to run"),
         ("not toml at all".to_owned(), 2, "gates.toml:1"),
     ] {
         let sandbox = Sandbox::new(&gates);
@@ -191,7 +205,15 @@ fn release_wants_a_clean_tree_and_ten_iterations() {
 #[test]
 fn the_environment_is_built_not_inherited() {
     let mut sandbox = Sandbox::with_gate("shell = 'env | sort'");
-    for (name, value) in [("CARGO_MANIFEST_DIR", "/x"), ("RUSTUP_TOOLCHAIN", "nightly"), ("LD_LIBRARY_PATH", "/x"), ("GITHUB_ENV", "/x"), ("MY_TOKEN", "x"), ("DATABASE_URL", "x"), ("TZ", "UTC")] {
+    for (name, value) in [
+        ("CARGO_MANIFEST_DIR", "/x"),
+        ("RUSTUP_TOOLCHAIN", "nightly"),
+        ("LD_LIBRARY_PATH", "/x"),
+        ("GITHUB_ENV", "/x"),
+        ("MY_TOKEN", "x"),
+        ("DATABASE_URL", "x"),
+        ("TZ", "UTC"),
+    ] {
         sandbox.set(name, value);
     }
     sandbox.run(&["gate", "p"]).exits(0);

@@ -12,7 +12,7 @@ use xtask::junit::read::read_all;
 use xtask::model::{Outcome, ReportState, Totals};
 
 /// Longest time for anything that a test waits for.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// A repository.
 pub(crate) struct Sandbox {

@@ -63,7 +63,9 @@ fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
             outcome: case.outcomes.values().copied().max().unwrap_or_default(),
         })
     });
-    Tally { red: red.collect(), labels: cases.labels(), program: program.to_owned(), folder: folder(run) }
+    let iterations = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
+    let bound = crate::flake::upper_bound_none_failed(iterations);
+    Tally { red: red.collect(), labels: cases.labels(), iterations, bound, program: program.to_owned(), folder: folder(run) }
 }
 
 /// The run's folder as a person here would type it.

@@ -86,6 +86,6 @@ impl Look {
             let at = case.place().map(|at| format!("  {at}")).unwrap_or_default();
             lines.push(format!("  {} {}{at}  {}", case.outcome.word(), case.printed, case.headline()));
         }
-        lines.iter().map(|line| crate::mask::visible(line)).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| crate::text::visible(line)).collect::<Vec<_>>().join("\n")
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn resolve(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<Str
                 parents.insert(name, vec![parent]);
             }
         } else if built_in(name).is_none() {
-            parents.insert(name, vec!["local"]);
+            parents.insert(name, Vec::new()); // what is built into local, not what this file makes of it
         }
     }
     if let Some(cycle) = super::resolve::find_cycle(&parents) {

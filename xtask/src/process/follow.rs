@@ -69,6 +69,8 @@ pub struct Followed {
     pub file: FileRef,
     /// Bytes vanished while it was written.
     pub shrank: bool,
+    /// It passed its limit.
+    pub over: bool,
 }
 
 /// Follows any number of logs.
@@ -132,7 +134,7 @@ impl Follower {
             tail.read_again()?;
         }
         let file = FileRef { path: name.to_owned(), size: tail.read, blake3: tail.hasher.finalize().to_hex().to_string() };
-        Ok(Followed { file, shrank: tail.shrank })
+        Ok(Followed { file, shrank: tail.shrank, over: tail.over })
     }
 
     /// Ends the thread.

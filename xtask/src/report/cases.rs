@@ -155,7 +155,7 @@ impl GateCases {
         let judged = record.judge(gate, job);
         let red_case = judged.totals.failures + judged.totals.errors > 0;
         let name = if judged.unreported {
-            crate::judge::UNREPORTED.to_owned()
+            crate::model::UNREPORTED.to_owned()
         } else if !gate.reports || judged.verdict == Verdict::Broken || judged.verdict == Verdict::Cancelled || !red_case && judged.verdict == Verdict::Fail {
             gate.id.clone()
         } else if judged.verdict == Verdict::Fail && !judged.only_cases {

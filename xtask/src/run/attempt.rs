@@ -16,7 +16,7 @@ use super::reports;
 use crate::config::{Gate, Placeholder, Step, StepRun};
 use crate::event::{FoundBy, ProcStarted};
 use crate::mask::Mask;
-use crate::model::{AttemptFacts, End, JobId, StepFact};
+use crate::model::{AttemptFacts, End, JobId, StepFact, StopCause};
 use crate::process::follow::Follower;
 use crate::process::pipe::MaskingPipe;
 use crate::process::spawn::{self, Spec};
@@ -110,6 +110,8 @@ fn steps(place: &Place<'_>, gate: &Gate, log: &File, follower: &Follower) -> Att
     match follower.finish(&key, &name) {
         Ok(followed) => {
             facts.log_shrank = followed.shrank;
+            // It may have ended before anybody saw that its log was too long.
+            facts.stopped = followed.over.then_some(StopCause::LogMax);
             facts.log = Some(followed.file);
         }
         Err(cause) => facts.lost = Some(format!("failed to read the log back: {cause}")),

@@ -172,7 +172,9 @@ fn tail(log: &File, from: u64, to: u64) -> String {
 /// The interpreter that a gate of this runtime spawns by name, asked itself: a virtual environment made from another version
 /// is found out here.
 fn effective(site: &Site, runtime: &Runtime, interpreter: &Interpreter) -> Result<RuntimeFound, String> {
-    let path = environment::path(&site.config.root, &[(runtime, interpreter.folder())], &site.ambient);
+    let own = [(runtime, interpreter.folder())];
+    let path = environment::path(&site.config.root, &own, &site.ambient);
+    environment::prove(&path, &site.config.root, &own)?;
     let exe = environment::names(runtime.kind)
         .iter()
         .find_map(|name| which::which_in(name, Some(&path), &site.config.root).ok())

@@ -389,7 +389,7 @@ impl<L: Launch> Loop<'_, L> {
         }
         let known = self.facts.remove(&task).unwrap_or_default();
         // What was asked to end counts as stopped, also when it then exits with 0.
-        facts.stopped = known.stopped;
+        facts.stopped = known.stopped.or(facts.stopped);
         let job = self.job(task);
         let planned = self.course.plan.gates.iter().find(|gate| gate.id == job.gate);
         if let Some(planned) = planned {

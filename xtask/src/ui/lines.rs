@@ -4,11 +4,10 @@
 use console::{Style, measure_text_width, truncate_str};
 
 use crate::event::{Event, EventKind, Installed};
-use crate::mask::visible;
 use crate::model::{JobId, Label, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
-use crate::text::millis;
+use crate::text::{millis, visible};
 
 /// Width of the verb's column.
 const VERB: usize = 12;

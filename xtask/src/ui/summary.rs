@@ -1,7 +1,7 @@
 //! The last lines of a run: what failed by name, the verdict, the flake line, and the next step. Pure text of a finished record.
 
 use super::lines::{Grammar, verb};
-use crate::flake;
+use crate::event::Installed;
 use crate::model::{Exit, Label, Outcome, Verdict};
 use crate::record::Record;
 use crate::rundir::short;
@@ -33,6 +33,10 @@ pub struct Tally {
     pub red: Vec<RedCase>,
     /// Cases by label: stable, flaky, failing, unclassified.
     pub labels: [u64; 4],
+    /// Iterations of the gate that has most of them.
+    pub iterations: u32,
+    /// Upper bound on the failure rate of what never failed in so many.
+    pub bound: f64,
     /// How this program is called.
     pub program: String,
     /// Folder of the run, as a person would type it.
@@ -48,7 +52,7 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
     if let Some((_, problems)) = &record.refused {
         for problem in problems {
             lines.push(grammar.line("REFUSED", ""));
-            lines.extend(problem.lines().map(|line| format!("  {}", crate::mask::visible(line))));
+            lines.extend(problem.lines().map(|line| format!("  {}", crate::text::visible(line))));
         }
     }
     for phase in record.head.phases.iter().filter(|_| record.refused.is_none()) {
@@ -82,7 +86,7 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
     }
     failures(record, tally, grammar, &mut lines);
     if record.refused.is_none() && !record.is_setup() {
-        lines.push(grammar.line("", &flake_line(record, tally)));
+        lines.push(grammar.line("", &flake_line(tally)));
     }
     next_step(record, tally, grammar, &mut lines);
     lines
@@ -118,6 +122,11 @@ fn counts(record: &Record, only: Option<&[String]>) -> String {
 
 fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<String>) {
     let mut named = 0;
+    for (runtime, result) in &record.installs {
+        if let Installed::Failed(why) = result {
+            lines.push(grammar.line("FAIL", &format!("set-up of {runtime}  {why}")));
+        }
+    }
     for gate in record.head.gates.iter().filter(|_| record.refused.is_none()) {
         let state = record.gate(gate);
         let red: Vec<&RedCase> = tally.red.iter().filter(|case| case.gate == gate.id).collect();
@@ -157,15 +166,14 @@ fn first_place(record: &Record, gate: &str) -> Option<String> {
 }
 
 /// The flake line of every run: counts by label and the bound that this number of iterations allows.
-fn flake_line(record: &Record, tally: &Tally) -> String {
+fn flake_line(tally: &Tally) -> String {
     let [stable, flaky, failing, unclassified] = tally.labels;
-    let runs = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
     let failing = if failing > 0 { format!(" · failing {failing}") } else { String::new() };
     let unclassified = if unclassified > 0 { format!(" · unclassified {unclassified}") } else { String::new() };
-    let bound = flake::upper_bound_none_failed(runs) * 100.0;
+    let bound = tally.bound * 100.0;
     format!(
         "flaky {flaky}{failing}{unclassified} · stable {stable} · 95 % upper bound {bound:.1} % a run for what never failed in {}",
-        plural(u64::from(runs), "iteration")
+        plural(u64::from(tally.iterations), "iteration")
     )
 }
 
