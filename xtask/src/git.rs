@@ -25,14 +25,18 @@ pub fn state(root: &Path) -> State {
         command.quiet().ignore_stderr().output().ok().map(|output| output.stdout)
     };
     let line = |args: &[&str]| git(args).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty());
-    let commit = line(&["rev-parse", "--verify", "HEAD"]);
-    let tree = line(&["rev-parse", "--verify", "HEAD^{tree}"]);
+    if !root.ancestors().any(|folder| folder.join(".git").exists()) {
+        return State::default();
+    }
+    let named = line(&["rev-parse", "HEAD", "HEAD^{tree}"]);
+    let mut named = named.as_deref().unwrap_or_default().lines().map(str::to_owned);
+    let (commit, tree) = (named.next(), named.next());
+    if git(&["status", "--porcelain=v1", "-z", "--untracked-files=normal"]).is_some_and(|changes| changes.is_empty()) {
+        return State { commit, tree, dirty: None };
+    }
     let base = if commit.is_some() { "HEAD" } else { "4b825dc642cb6eb9a060e54bf8d69288fbee4904" };
     let diff = git(&["diff", "--binary", "--no-ext-diff", "--no-textconv", base]).unwrap_or_default();
     let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"]).unwrap_or_default();
-    if diff.is_empty() && untracked.is_empty() {
-        return State { commit, tree, dirty: None };
-    }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&diff);
     for name in untracked.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {

@@ -36,6 +36,11 @@ pub struct Record {
     pub ended: bool,
     /// Time of the newest event, milliseconds.
     pub at: u64,
+    /// Place of each gate in the plan.
+    index: BTreeMap<String, usize>,
+    /// For each gate of the plan: iterations of which nothing more will come.
+    over: Vec<u32>,
+    finished: usize,
 }
 
 /// One job as far as its events tell.
@@ -95,7 +100,11 @@ impl Record {
     pub fn apply(&mut self, event: &Event) {
         self.at = event.at;
         match &event.kind {
-            EventKind::RunStarted(head) => self.head = (**head).clone(),
+            EventKind::RunStarted(head) => {
+                self.head = (**head).clone();
+                self.index = head.gates.iter().enumerate().map(|(place, gate)| (gate.id.clone(), place)).collect();
+                self.over = vec![0; head.gates.len()];
+            }
             EventKind::RunRefused { cause, problems } => self.refused = Some((*cause, problems.clone())),
             EventKind::SourceRead { when: When::Start, source } => self.source_start = Some(source.clone()),
             EventKind::SourceRead { when: When::End, source } => self.source_end = Some(source.clone()),
@@ -130,8 +139,12 @@ impl Record {
                 facts.lost.clone_from(&ended.lost);
                 facts.took = ended.took;
                 facts.complete = true;
+                self.count(&ended.job);
             }
-            EventKind::JobSkipped { job, skip } => self.job(job).skip = Some(skip.clone()),
+            EventKind::JobSkipped { job, skip } => {
+                self.job(job).skip = Some(skip.clone());
+                self.count(job);
+            }
             EventKind::CancelRequested { cause, .. } => {
                 self.cancelled.get_or_insert(*cause);
             }
@@ -143,6 +156,24 @@ impl Record {
 
     fn job(&mut self, job: &JobId) -> &mut JobRecord {
         self.jobs.entry(job.clone()).or_default()
+    }
+
+    /// One more iteration of a gate is over.
+    fn count(&mut self, job: &JobId) {
+        if let Some(place) = self.index.get(&job.gate).copied() {
+            self.over[place] += 1;
+            self.finished += usize::from(self.over[place] == self.head.gates[place].runs);
+        }
+    }
+
+    /// A gate of the plan by its id.
+    pub fn planned(&self, gate: &str) -> Option<&PlannedGate> {
+        self.index.get(gate).and_then(|place| self.head.gates.get(*place))
+    }
+
+    /// Gates of which nothing more will come.
+    pub fn finished(&self) -> usize {
+        self.finished
     }
 
     /// Jobs of a gate in the order of iterations.
@@ -191,7 +222,7 @@ impl Record {
     pub fn phase(&self, phase: &PlannedPhase) -> Verdict {
         let mut worst = Verdict::Pass;
         let mut executed = 0;
-        for gate in phase.gates.iter().filter_map(|id| self.head.gates.iter().find(|gate| gate.id == *id)) {
+        for gate in phase.gates.iter().filter_map(|id| self.planned(id)) {
             let state = self.gate(gate);
             executed += state.ended;
             if gate.advisory || state.is_neutral() {

@@ -99,9 +99,9 @@ fn a_missing_or_changed_file_breaks_its_gate() {
 fn fifty_kills_of_the_runner_are_red() {
     // Every gate waits at a fifo for the test, and needs the one before it: the test knows where the run is.
     let needs = |n: u32| if n == 0 { String::new() } else { format!("needs = [\"g{}\"]\n", n - 1) };
-    let gates: String = (0..50).map(|n| format!("[gate.g{n}]\nowner = \"me\"\n{}shell = \"echo {n} > fifo{n}\"\n", needs(n))).collect();
+    let gates: Vec<String> = (0..50).map(|n| format!("[gate.g{n}]\nowner = \"me\"\n{}shell = \"echo {n} > fifo{n}\"\n", needs(n))).collect();
     let ids: Vec<String> = (0..50).map(|n| format!("\"g{n}\"")).collect();
-    let sandbox = Sandbox::new(&format!("schema = 1\n[phase.p]\ngates = [{}]\n{gates}", ids.join(", ")));
+    let sandbox = Sandbox::new(&format!("schema = 1\n[phase.p]\ngates = [{}]\n{}", ids.join(", "), gates.concat()));
     for n in 0..50 {
         sandbox.fifo(&format!("fifo{n}"));
     }

@@ -51,7 +51,7 @@ fn decoys_first_on_path_are_not_spawned() {
             sandbox.script(&format!("decoy/{decoy}"), "#!/bin/sh\necho decoy; exit 0\n");
         }
         sandbox.put_first_on_path("decoy");
-        sandbox.run(&["gate", "p"]).exits(0).is_silent_on("decoy");
+        sandbox.run(&["gate", "p"]).exits(0).never_says("decoy");
         let (journal, own) = told(&sandbox);
         assert_eq!(journal, own, "{kind}");
     }
@@ -72,7 +72,7 @@ fn a_virtual_environment_is_the_interpreter_of_its_gates() {
     // The environment vanished: the stamp goes with it.
     std::fs::remove_dir_all(sandbox.path(".venv")).expect("removed");
     sandbox.run(&["gate", "p"]).exits(0).says("Installed r");
-    sandbox.run(&["gate", "p"]).exits(0).is_silent_on("Installed r");
+    sandbox.run(&["gate", "p"]).exits(0).never_says("Installed r");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_set_up_that_was_killed_is_repaired() {
         std::fs::remove_file(sandbox.path("wait")).expect("removed");
         sandbox.run(&["gate", "p"]).exits(0).says("Installed r");
         assert_eq!(count(&sandbox), 1);
-        sandbox.run(&["gate", "p"]).exits(0).is_silent_on("Installed r");
+        sandbox.run(&["gate", "p"]).exits(0).never_says("Installed r");
     }
 }
 

@@ -45,7 +45,7 @@ impl Transcript {
 
     /// Asserts that some text was not said.
     #[track_caller]
-    pub(crate) fn is_silent_on(self, text: &str) -> Self {
+    pub(crate) fn never_says(self, text: &str) -> Self {
         assert!(!self.stderr.contains(text) && !self.stdout.contains(text), "`{text}` is in\n{self}");
         self
     }

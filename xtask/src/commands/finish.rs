@@ -4,7 +4,7 @@
 use crate::journal;
 use crate::model::{Exit, Label};
 use crate::record::Record;
-use crate::report::{Cases, FORMATS, load};
+use crate::report::{Cases, FORMATS, Proof, load};
 use crate::rundir::{RunDir, write_atomic};
 use crate::ui::summary::{RedCase, Tally};
 
@@ -22,8 +22,8 @@ pub(super) struct Finished {
     pub(super) digest: String,
 }
 
-/// Reads the journal and makes every report.
-pub(super) fn finish(run: &RunDir, program: &str) -> Finished {
+/// Reads the journal and makes every report. Files that this very process has just written and hashed are looked at, not read.
+pub(super) fn finish(run: &RunDir, program: &str, proof: Proof) -> Finished {
     let mut faults = Vec::new();
     let readout = journal::read(&run.journal()).unwrap_or_else(|cause| {
         faults.push(format!("failed to read the journal: {cause}"));
@@ -37,7 +37,7 @@ pub(super) fn finish(run: &RunDir, program: &str) -> Finished {
     if record.head.run.is_empty() {
         record.head.run.clone_from(&run.id);
     }
-    let cases = load(&mut record, run);
+    let cases = load(&mut record, run, proof);
     for format in FORMATS {
         let made = (format.render)(&record, &cases).and_then(|bytes| write_atomic(&run.file(format.file), &bytes).map_err(|cause| cause.to_string()));
         if let Err(cause) = made {
@@ -49,10 +49,8 @@ pub(super) fn finish(run: &RunDir, program: &str) -> Finished {
 }
 
 fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
-    let order = |gate: &String| record.head.gates.iter().position(|planned| planned.id == *gate);
-    let mut gates: Vec<_> = cases.gates.iter().collect();
-    gates.sort_by_key(|(gate, _)| order(gate));
-    let red = gates.into_iter().flat_map(|(gate, own)| {
+    let gates = record.head.gates.iter().filter_map(|planned| cases.gates.get_key_value(&planned.id));
+    let red = gates.flat_map(|(gate, own)| {
         own.cases.iter().filter(|case| case.red() > 0 && !(case.synthetic && case.name == *gate)).map(|case| RedCase {
             gate: gate.clone(),
             name: case.name.clone(),

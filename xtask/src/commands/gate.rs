@@ -15,6 +15,7 @@ use crate::event::{EventKind, Refusal, RunStarted, When};
 use crate::journal::Journal;
 use crate::model::{CancelCause, End, Exit};
 use crate::process::guard;
+use crate::report::Proof;
 use crate::run::locks::Locks;
 use crate::run::os::{Os, Site};
 use crate::run::{Inbox, Teller, drive, signals};
@@ -53,7 +54,7 @@ fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) 
     say(&format!("error: the runner was ended by {how}; making the reports from its journal"));
     let run = repository.gates.run(run);
     if run.path().is_dir() {
-        let finished = finish(&run, program(&ambient()));
+        let finished = finish(&run, program(&ambient()), Proof::Digest);
         show(&finished, output, false);
     }
     Exit::Broken
@@ -116,7 +117,7 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     }
     drop(teller);
     let heard = listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
-    let mut finished = finish(&folder, program(&ambient));
+    let mut finished = finish(&folder, program(&ambient), Proof::Size);
     match heard.journal {
         Ok(digest) if digest == finished.digest => {}
         Ok(_) => finished.faults.push("the journal on disk is not what was written".to_owned()),

@@ -3,6 +3,7 @@
 use super::{ambient, colour, finish, gate, program, repository, say};
 use crate::cli::Place;
 use crate::model::Exit;
+use crate::report::Proof;
 use crate::ui::Output;
 
 /// The exit status is the run's own.
@@ -11,7 +12,7 @@ pub(super) fn run(place: &Place, word: &str) -> anyhow::Result<Exit> {
     match gate::folder(&repository.gates, word) {
         Ok(folder) => {
             let ambient = ambient();
-            let finished = finish::finish(&folder, program(&ambient));
+            let finished = finish::finish(&folder, program(&ambient), Proof::Digest);
             gate::show(&finished, Output::Human, colour(place, &ambient));
             Ok(finished.exit)
         }

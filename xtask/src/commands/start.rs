@@ -128,6 +128,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         interpreters: found,
         probes: Mutex::new(probes),
         environments: Mutex::default(),
+        programs: Mutex::default(),
         in_use: Mutex::default(),
         extra,
         slots,

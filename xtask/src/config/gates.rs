@@ -83,10 +83,10 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
 
 fn references(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Report<'_>) {
     for (index, name) in gate.runtimes.iter().enumerate() {
-        report.known(&["gate", id, "runtimes", &index.to_string()], "runtime", name, said.runtime.keys().map(String::as_str));
+        report.known(&["gate", id, "runtimes", &index.to_string()], "runtime", name, &said.runtime);
     }
     for (index, name) in gate.needs.iter().enumerate() {
-        report.known(&["gate", id, "needs", &index.to_string()], "gate", name, said.gate.keys().map(String::as_str));
+        report.known(&["gate", id, "needs", &index.to_string()], "gate", name, &said.gate);
     }
     if gate.owner.trim().is_empty() {
         report.push(&["gate", id, "owner"], "the owner is empty", "name who answers for this gate");
@@ -108,7 +108,7 @@ fn resolve_locks(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut R
         if !["", "shared"].contains(&mode) {
             report.push(&here, format!("`{mode}` is not a mode of a lock"), "\"ID\" takes all of it, \"ID:shared\" one unit");
         }
-        if report.known(&here, "lock", name, said.lock.keys().map(String::as_str)) {
+        if report.known(&here, "lock", name, &said.lock) {
             let max = said.lock.get(name).and_then(|lock| lock.max).unwrap_or(1);
             locks.push(LockUse { lock: name.to_owned(), shared: mode == "shared", max });
         }

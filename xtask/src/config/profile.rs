@@ -59,8 +59,9 @@ pub(super) fn resolve(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<Str
     let mut parents: BTreeMap<&str, Vec<&str>> = [("local", Vec::new()), ("ci", vec!["local"]), ("release", vec!["ci"])].into();
     for (name, profile) in &said.profile {
         if let Some(parent) = &profile.inherits {
-            let known = ["local", "ci", "release"].into_iter().chain(said.profile.keys().map(String::as_str));
-            if report.known(&["profile", name, "inherits"], "profile", parent, known) {
+            let built_in = ["local", "ci", "release"].map(|name| (name.to_owned(), true));
+            let known: BTreeMap<String, bool> = built_in.into_iter().chain(said.profile.keys().map(|name| (name.clone(), true))).collect();
+            if report.known(&["profile", name, "inherits"], "profile", parent, &known) {
                 parents.insert(name, vec![parent]);
             }
         } else if built_in(name).is_none() {

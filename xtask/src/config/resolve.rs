@@ -45,10 +45,11 @@ impl Report<'_> {
     }
 
     /// A name that must be one of some ids.
-    pub(super) fn known<'k>(&mut self, path: &[&str], kind: &str, name: &str, ids: impl Iterator<Item = &'k str> + Clone) -> bool {
-        if ids.clone().any(|id| id == name) {
+    pub(super) fn known<V>(&mut self, path: &[&str], kind: &str, name: &str, table: &BTreeMap<String, V>) -> bool {
+        if table.contains_key(name) {
             return true;
         }
+        let ids = table.keys().map(String::as_str);
         let hint = closest(name, ids.clone()).map_or_else(
             || format!("define [{kind}.{name}], or name one of: {}", ids.collect::<Vec<_>>().join(", ")),
             |near| format!("did you mean \"{near}\"?"),
@@ -189,8 +190,8 @@ fn resolve_phases(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<String,
                 let place = index.to_string();
                 let path = ["phase", id, key, &place];
                 match table {
-                    "gate" => report.known(&path, table, name, said.gate.keys().map(String::as_str)),
-                    _ => report.known(&path, table, name, said.phase.keys().map(String::as_str)),
+                    "gate" => report.known(&path, table, name, &said.gate),
+                    _ => report.known(&path, table, name, &said.phase),
                 };
                 if !seen.insert(name) {
                     report.push(&path, format!("`{name}` stands twice in {key}"), "name it once");

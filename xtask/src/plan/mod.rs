@@ -93,10 +93,8 @@ pub fn plan(config: &Config, profile: &Profile, request: &Request) -> Result<Pla
     plan.phases = phases.iter().map(|phase| planned_phase(phase, &asked_phases)).collect();
     plan.stages = (0..=last).map(|stage| stage.checked_sub(1).and_then(|before| phases.get(before as usize)).map(|phase| phase.id.clone())).collect();
     let shown = show_order(&phases, &asked_gates, &stage_of);
-    plan.gates = shown
-        .iter()
-        .map(|id| planned_gate(&config.gates[id], &Terms { config, profile, request, phases: &phases, asked: &asked_gates, gates: &stage_of }))
-        .collect();
+    let terms = Terms::of(config, profile, request, &phases, &asked_gates, &stage_of);
+    plan.gates = shown.iter().map(|id| planned_gate(&config.gates[id], &terms)).collect();
     add_tasks(config, request, &stage_of, &mut plan);
     Ok(plan)
 }
@@ -185,8 +183,9 @@ fn pull(config: &Config, gate: &str, stage: u32, stage_of: &mut BTreeMap<String,
 fn show_order(phases: &[&Phase], asked: &[&String], stage_of: &BTreeMap<String, u32>) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let listed = phases.iter().flat_map(|phase| &phase.gates).chain(asked.iter().copied()).chain(stage_of.keys());
+    let mut seen = BTreeSet::new();
     for gate in listed.filter(|gate| stage_of.contains_key(*gate)) {
-        if !shown.contains(gate) {
+        if seen.insert(gate) {
             shown.push(gate.clone());
         }
     }
@@ -199,20 +198,44 @@ fn planned_phase(phase: &Phase, asked: &[&String]) -> PlannedPhase {
 }
 
 struct Terms<'a> {
-    config: &'a Config,
     profile: &'a Profile,
     request: &'a Request,
-    phases: &'a [&'a Phase],
-    asked: &'a [&'a String],
-    gates: &'a BTreeMap<String, u32>,
+    /// Gates that a phase lists or the command line names, with the iterations that their phases want.
+    listed: BTreeMap<&'a str, Option<u32>>,
+    /// Who needs a gate.
+    needed_by: BTreeMap<&'a str, Vec<String>>,
+}
+
+impl<'a> Terms<'a> {
+    fn of(
+        config: &'a Config,
+        profile: &'a Profile,
+        request: &'a Request,
+        phases: &[&'a Phase],
+        asked: &[&'a String],
+        gates: &'a BTreeMap<String, u32>,
+    ) -> Self {
+        let mut listed: BTreeMap<&str, Option<u32>> = asked.iter().map(|gate| (gate.as_str(), None)).collect();
+        for phase in phases {
+            for gate in &phase.gates {
+                let runs = listed.entry(gate).or_default();
+                *runs = (*runs).max(phase.runs);
+            }
+        }
+        let mut needed_by: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for id in gates.keys() {
+            for need in &config.gates[id].needs {
+                needed_by.entry(need).or_default().push(id.clone());
+            }
+        }
+        Self { profile, request, listed, needed_by }
+    }
 }
 
 fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
-    let listing: Vec<&&Phase> = terms.phases.iter().filter(|phase| phase.gates.contains(&gate.id)).collect();
-    let by_phase = listing.iter().filter_map(|phase| phase.runs).max();
-    let runs = terms.request.runs.or(gate.runs).or(by_phase).unwrap_or(terms.profile.runs);
-    let is_listed = !listing.is_empty() || terms.asked.iter().any(|asked| **asked == gate.id);
-    let needed_by = terms.gates.keys().filter(|other| terms.config.gates[*other].needs.contains(&gate.id) && !is_listed).cloned().collect();
+    let listed = terms.listed.get(gate.id.as_str());
+    let runs = terms.request.runs.or(gate.runs).or(listed.copied().flatten()).unwrap_or(terms.profile.runs);
+    let needed_by = if listed.is_some() { Vec::new() } else { terms.needed_by.get(gate.id.as_str()).cloned().unwrap_or_default() };
     PlannedGate {
         id: gate.id.clone(),
         title: gate.title.clone(),

@@ -54,6 +54,8 @@ pub struct Schedule {
     free: u32,
     slots: u32,
     left: usize,
+    /// Tasks of each stage that have neither ended nor been skipped.
+    left_in: Vec<usize>,
 }
 
 impl Schedule {
@@ -73,8 +75,12 @@ impl Schedule {
         let rank = critical_paths(&tasks, &dependents, &blockers);
         let left = tasks.len();
         let states = vec![State::Waiting; tasks.len()];
+        let mut left_in = vec![0; tasks.iter().map(|task| task.stage as usize + 1).max().unwrap_or(1)];
+        for task in &tasks {
+            left_in[task.stage as usize] += 1;
+        }
         let mut schedule =
-            Self { tasks, states, blockers, dependents, rank, ready: BinaryHeap::new(), locked_out: Vec::new(), open: 0, free: slots, slots, left };
+            Self { tasks, states, blockers, dependents, rank, ready: BinaryHeap::new(), locked_out: Vec::new(), open: 0, free: slots, slots, left, left_in };
         schedule.wake_all();
         schedule
     }
@@ -96,6 +102,9 @@ impl Schedule {
     /// strict order, so that a wide task is not starved by narrow ones; a task that waits for a lock is passed over.
     pub fn start_next(&mut self, mut lock: impl FnMut(usize, &[LockUse]) -> bool) -> Option<usize> {
         while let Some((rank, Reverse(index))) = self.ready.pop() {
+            if self.states[index] != State::Ready {
+                continue;
+            }
             let cpus = self.width(index);
             if cpus > self.free {
                 self.ready.push((rank, Reverse(index)));
@@ -132,6 +141,7 @@ impl Schedule {
         self.free += self.width(index);
         self.states[index] = State::Ended;
         self.left -= 1;
+        self.left_in[self.tasks[index].stage as usize] -= 1;
         self.retry_locks();
         let mut skipped = Vec::new();
         self.release(index, green, &mut skipped);
@@ -156,9 +166,10 @@ impl Schedule {
     pub fn skip(&mut self, index: usize) -> bool {
         let idle = matches!(self.states[index], State::Waiting | State::Ready);
         if idle {
+            // A task in the queue that is not ready any more is passed over when its turn comes.
             self.states[index] = State::Skipped;
             self.left -= 1;
-            self.ready.retain(|(_, Reverse(other))| *other != index);
+            self.left_in[self.tasks[index].stage as usize] -= 1;
             self.locked_out.retain(|other| *other != index);
         }
         idle
@@ -180,9 +191,8 @@ impl Schedule {
 
     /// The open stage has nothing left to do, and another one is waiting.
     pub fn stage_done(&self) -> Option<u32> {
-        let busy = |index: usize| self.tasks[index].stage <= self.open && !matches!(self.states[index], State::Ended | State::Skipped);
-        let waiting = (0..self.tasks.len()).any(|index| self.tasks[index].stage > self.open && self.states[index] == State::Waiting);
-        (waiting && !(0..self.tasks.len()).any(busy)).then_some(self.open)
+        let (open, later) = self.left_in.split_at((self.open as usize + 1).min(self.left_in.len()));
+        (open.iter().sum::<usize>() == 0 && later.iter().sum::<usize>() > 0).then_some(self.open)
     }
 
     /// Opens the next stage.

@@ -5,7 +5,7 @@ mod json;
 mod junit;
 mod markdown;
 
-pub use cases::{CaseLine, Cases, GateCases, load};
+pub use cases::{CaseLine, Cases, GateCases, Proof, load};
 
 use crate::record::Record;
 

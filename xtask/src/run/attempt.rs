@@ -247,7 +247,7 @@ fn spec(place: &Place<'_>, gate: &Gate, step: &Step) -> Result<(Spec, Vec<String
         words.extend(site.extra.iter().cloned());
     }
     let path = env.get("PATH").cloned().unwrap_or_default();
-    let exe = spawn::resolve(words.first().map_or("", String::as_str), &path, &cwd)?;
+    let exe = site.program(words.first().map_or("", String::as_str), &path, &cwd)?;
     Ok((Spec { exe, args: words[1..].to_vec(), env, cwd }, words))
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-use crate::event::{AttemptEnded, Event, EventKind};
+use crate::event::{AttemptEnded, Event, EventKind, PlannedGate};
 use crate::judge::{self, Judgement, Terms};
 use crate::model::{AttemptFacts, CancelCause, FlakyRule, JobId, Skip, StopCause, Verdict};
 use crate::plan::schedule::Schedule;
@@ -116,6 +116,7 @@ struct Loop<'a, L> {
     cancelled: bool,
     waiting_since: BTreeMap<usize, Instant>,
     leaked: BTreeSet<i32>,
+    planned: BTreeMap<&'a str, &'a PlannedGate>,
 }
 
 /// Runs a plan to its end. Every planned job has an `AttemptEnded` or a `JobSkipped` when it returns.
@@ -133,6 +134,7 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
         cancelled: false,
         waiting_since: BTreeMap::new(),
         leaked: BTreeSet::new(),
+        planned: course.plan.gates.iter().map(|gate| (gate.id.as_str(), gate)).collect(),
     };
     state.leave_out();
     // 1. start what may start  2. wait for a tiding, a clock or a stop  3. act on it, until every job is told
@@ -220,7 +222,7 @@ impl<L: Launch> Loop<'_, L> {
     fn phase_is_green(&self, phase: &str) -> bool {
         let Some(phase) = self.course.plan.phases.iter().find(|known| known.id == phase) else { return false };
         phase.gates.iter().all(|gate| {
-            let planned = self.course.plan.gates.iter().find(|planned| planned.id == *gate);
+            let planned = self.planned.get(gate.as_str());
             let attempts = self.judged.get(gate).map(Vec::as_slice).unwrap_or_default();
             let whole = planned.is_some_and(|planned| planned.runs as usize == attempts.len());
             let tool_skipped = self.course.left_out.iter().any(|(task, skip)| matches!(skip, Skip::Tool(_)) && self.job(*task).gate == *gate);
@@ -391,7 +393,7 @@ impl<L: Launch> Loop<'_, L> {
         // What was asked to end counts as stopped, also when it then exits with 0.
         facts.stopped = known.stopped.or(facts.stopped);
         let job = self.job(task);
-        let planned = self.course.plan.gates.iter().find(|gate| gate.id == job.gate);
+        let planned = self.planned.get(job.gate.as_str()).copied();
         if let Some(planned) = planned {
             let terms = Terms { reports: planned.reports, expect: &planned.expect, timeout: planned.timeout };
             let judged = judge::attempt(terms, &facts);

@@ -43,6 +43,8 @@ pub struct Site {
     pub probes: Mutex<Probes>,
     /// Environments by runtimes.
     pub environments: Mutex<BTreeMap<Vec<String>, Prepared>>,
+    /// Programs by PATH, folder and name: looked up once.
+    pub programs: Mutex<BTreeMap<(String, String), PathBuf>>,
     /// Environments in use, kept from being changed by another run until this one ends.
     pub in_use: Mutex<Vec<std::fs::File>>,
     /// Words after `--`.
@@ -72,6 +74,20 @@ impl Site {
         });
         known.insert(runtimes.to_vec(), prepared.clone());
         prepared
+    }
+
+    /// Absolute file of a program. Names with a slash depend on the folder and are not kept.
+    pub fn program(&self, name: &str, path: &str, cwd: &std::path::Path) -> Result<PathBuf, String> {
+        if name.contains('/') {
+            return spawn::resolve(name, path, cwd);
+        }
+        let key = (path.to_owned(), name.to_owned());
+        if let Some(found) = lock(&self.programs).get(&key) {
+            return Ok(found.clone());
+        }
+        let found = spawn::resolve(name, path, cwd)?;
+        lock(&self.programs).insert(key, found.clone());
+        Ok(found)
     }
 
     /// The values that a gate's secrets must not show.

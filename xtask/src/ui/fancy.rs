@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Reporter;
-use super::lines::{Grammar, cut, finished};
+use super::lines::{Grammar, cut};
 use crate::event::{Event, EventKind};
 use crate::record::Record;
 use crate::text::duration;
@@ -60,7 +60,7 @@ impl Fancy {
             bar.set_message(cut(&line, Some(width)));
         }
         let total = self.total.get_or_insert_with(|| self.screen.add(ProgressBar::new_spinner().with_style(bare())));
-        let line = format!("{}/{} gates over · {}", finished(record), record.head.gates.len(), duration(self.begun.elapsed()));
+        let line = format!("{}/{} gates over · {}", record.finished(), record.head.gates.len(), duration(self.begun.elapsed()));
         total.set_message(cut(&self.grammar.line("", &line), Some(width)));
     }
 }

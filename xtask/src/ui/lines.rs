@@ -68,7 +68,7 @@ impl Grammar {
             }
             EventKind::JobStarted { .. } => Vec::new(),
             EventKind::ProcStarted(proc) => {
-                let install = record.head.gates.iter().all(|gate| gate.id != proc.job.gate);
+                let install = record.planned(&proc.job.gate).is_none();
                 if install { vec![self.line("Setting up", &format!("{}  {}", proc.job.gate, proc.argv.join(" ")))] } else { Vec::new() }
             }
             EventKind::ProcSlow { job, after, last_line, .. } => {
@@ -100,7 +100,7 @@ impl Grammar {
 
     /// One line a gate when its last iteration is over; a red iteration before that speaks up at once.
     fn attempt(self, job: &JobId, record: &Record) -> Vec<String> {
-        let Some(gate) = record.head.gates.iter().find(|gate| gate.id == job.gate) else { return Vec::new() };
+        let Some(gate) = record.planned(&job.gate) else { return Vec::new() };
         let state = record.gate(gate);
         if state.ended < gate.runs {
             let judged = record.jobs.get(job).map(|own| record.judge(gate, own));
@@ -115,7 +115,7 @@ impl Grammar {
         let verb = verb(&state, gate.advisory);
         let why = state.why.first().cloned().unwrap_or_default();
         let runs = if gate.runs > 1 { format!("  {}/{} iterations passed", state.passed, gate.runs) } else { String::new() };
-        let done = finished(record);
+        let done = record.finished();
         let reason = if why.is_empty() { String::new() } else { format!("  {why}") };
         vec![self.line(verb, &format!("{} {done}/{} {}{runs}{reason}", Self::took(state.took), record.head.gates.len(), gate.id))]
     }
@@ -125,7 +125,7 @@ impl Grammar {
         if record.cancelled.is_some() || record.jobs_of(&job.gate).filter(|(_, own)| own.skip.is_some()).count() > 1 {
             return Vec::new();
         }
-        vec![self.line("SKIP", &format!("{:>10} {}/{} {}  {why}", "", finished(record), record.head.gates.len(), job.gate))]
+        vec![self.line("SKIP", &format!("{:>10} {}/{} {}  {why}", "", record.finished(), record.head.gates.len(), job.gate))]
     }
 }
 
@@ -148,13 +148,4 @@ pub fn verb(state: &GateState, advisory: bool) -> &'static str {
         (Verdict::Broken, _) => "BROKEN",
         (Verdict::Cancelled, _) => "CANCEL",
     }
-}
-
-/// Gates of which nothing more will come.
-pub fn finished(record: &Record) -> usize {
-    let over = |gate: &&crate::event::PlannedGate| {
-        let over = record.jobs_of(&gate.id).filter(|(_, job)| job.facts.complete || job.skip.is_some()).count();
-        over as u32 >= gate.runs
-    };
-    record.head.gates.iter().filter(over).count()
 }

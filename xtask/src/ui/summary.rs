@@ -1,5 +1,7 @@
 //! The last lines of a run: what failed by name, the verdict, the flake line, and the next step. Pure text of a finished record.
 
+use std::collections::BTreeSet;
+
 use super::lines::{Grammar, verb};
 use crate::event::Installed;
 use crate::model::{Exit, Label, Outcome, Verdict};
@@ -103,8 +105,9 @@ fn word(verdict: Verdict) -> &'static str {
 }
 
 fn counts(record: &Record, only: Option<&[String]>) -> String {
+    let only: Option<BTreeSet<&String>> = only.map(|only| only.iter().collect());
     let mut counted: Vec<(&str, u64)> = Vec::new();
-    for gate in record.head.gates.iter().filter(|gate| only.is_none_or(|only| only.contains(&gate.id) || !gate.needed_by.is_empty())) {
+    for gate in record.head.gates.iter().filter(|gate| only.as_ref().is_none_or(|only| only.contains(&gate.id) || !gate.needed_by.is_empty())) {
         let state = record.gate(gate);
         let word = match (gate.advisory && state.verdict != Verdict::Pass, state.verdict, state.label) {
             (true, _, _) => "advisory",

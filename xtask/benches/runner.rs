@@ -1,0 +1,158 @@
+//! Ratios against the machine's own limits, interleaved in one run: a gibibyte of output against `cmd > file`, a thousand gates of
+//! `true` against ninja and against plain threads.
+//!
+//! `cargo bench --profile tool` builds with the profile of the alias. `ninja` must be on PATH (Debian package `ninja-build`, or the
+//! package `ninja` of PyPI). Folders are new in each round and are left to the end: deleting between rounds slows the next one.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark drives and prints")]
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+const ROUNDS: usize = 5;
+const GATES: usize = 1000;
+
+fn main() {
+    // In memory where there is room: a disk's own write-back would be most of what is measured.
+    let memory = Path::new("/dev/shm");
+    let room = rustix::fs::statvfs(memory).map_or(0, |found| found.f_bavail * found.f_frsize);
+    let place = if room > 20 << 30 { memory } else { Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")) };
+    println!("in {}", place.display());
+    let folder = tempfile::tempdir_in(place).expect("temporary folder");
+    let arguments: Vec<String> = std::env::args().collect();
+    let wants = |name: &str| !arguments.iter().any(|word| word == "log" || word == "noop") || arguments.iter().any(|word| word == name);
+    if wants("log") {
+        log(folder.path());
+    }
+    if wants("noop") {
+        noop(folder.path(), 8);
+        noop(folder.path(), 2);
+    }
+}
+
+/// Seconds of a command that must succeed.
+fn seconds(command: &mut Command) -> f64 {
+    let begun = Instant::now();
+    let status = command.stdin(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{command:?} ended with {status}");
+    begun.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn repository(folder: PathBuf, manifest: &str) -> PathBuf {
+    fs::create_dir_all(&folder).expect("created");
+    fs::write(folder.join("gates.toml"), manifest).expect("written");
+    folder
+}
+
+fn xtask(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(XTASK);
+    command.args(args).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// One gibibyte of lines, captured.
+fn log(folder: &Path) {
+    let source = folder.join("source");
+    let line = format!("{}\n", "0123456789abcdef".repeat(8));
+    fs::write(&source, line.repeat((1 << 30) / line.len())).expect("written");
+    let manifest = format!("schema = 1\n[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'b'\nrun = ['cat', '{}']\n", source.display());
+    let (mut plain, mut gated, mut peak) = (Vec::new(), Vec::new(), 0);
+    for round in 0..ROUNDS {
+        let out = File::create(folder.join(format!("plain.{round}"))).expect("created");
+        plain.push(seconds(Command::new("cat").arg(&source).stdout(out)));
+        let place = repository(folder.join(format!("log.{round}")), &manifest);
+        // GNU time would be a package more: the runner's own peak is read from /proc while it lives.
+        let begun = Instant::now();
+        let mut child = xtask(&place, &["gate", "p"]).spawn().expect("it starts");
+        while child.try_wait().expect("ours").is_none() {
+            peak = peak.max(peak_of_runner(child.id()));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        gated.push(begun.elapsed().as_secs_f64());
+        let captured = place.join(".gates/runs/latest/logs/g.1.log");
+        assert!(same(&source, &captured), "the log is not byte-equal to what was written");
+        // Two gibibytes a round would fill the memory; nothing is created in these folders again.
+        fs::remove_file(captured).expect("removed");
+        fs::remove_file(folder.join(format!("plain.{round}"))).expect("removed");
+    }
+    let (plain, gated) = (median(plain), median(gated));
+    println!(
+        "1 GiB of output: cat > file {plain:.2} s, gate {gated:.2} s, ratio {:.2} (at most 1.1); runner's peak {} MiB (at most 30); byte-equal",
+        gated / plain,
+        peak >> 10
+    );
+}
+
+/// Peak resident KiB of the second process of a run.
+fn peak_of_runner(guard: u32) -> u64 {
+    let children = fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap_or_default();
+    let runner = children.split_whitespace().next().unwrap_or_default().to_owned();
+    let status = fs::read_to_string(format!("/proc/{runner}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    seconds(Command::new("cmp").arg(one).arg(other)) >= 0.0
+}
+
+/// A thousand gates of `true`.
+fn noop(folder: &Path, jobs: usize) {
+    let ninja = which::which("ninja").unwrap_or_else(|_| panic!("this benchmark needs `ninja`: Debian package `ninja-build`, or `pip install ninja`"));
+    let ids: Vec<String> = (0..GATES).map(|n| format!("'g{n}'")).collect();
+    let gates: Vec<String> = (0..GATES).map(|n| format!("[gate.g{n}]\nowner = 'b'\nrun = ['/bin/true']\n")).collect();
+    let manifest = format!("schema = 1\n[phase.p]\ngates = [{}]\n{}", ids.join(", "), gates.concat());
+    let builds: Vec<String> = (0..GATES).map(|n| format!("build g{n}: t\n")).collect();
+    // The same program: as a bare word, the shell that ninja starts would answer itself without starting anything.
+    let build = format!("rule t\n  command = /bin/true\n{}", builds.concat());
+    let (mut ours, mut theirs, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let place = folder.join(format!("ninja.{jobs}.{round}"));
+        fs::create_dir_all(&place).expect("created");
+        fs::write(place.join("build.ninja"), &build).expect("written");
+        theirs.push(seconds(Command::new(&ninja).arg(format!("-j{jobs}")).current_dir(&place).stdout(Stdio::null())));
+        let place = repository(folder.join(format!("noop.{jobs}.{round}")), &manifest);
+        ours.push(seconds(&mut xtask(&place, &["gate", "p", "--jobs", &jobs.to_string()])));
+        floor.push(threads(&folder.join(format!("floor.{jobs}.{round}")), jobs));
+    }
+    let (ours, theirs, floor) = (median(ours), median(theirs), median(floor));
+    println!(
+        "{GATES} gates of true at -j{jobs}: ninja {theirs:.2} s, gate {ours:.2} s, ratio {:.2} (at most 0.8); plain threads with a log each {floor:.2} s, {:.2} x ninja",
+        ours / theirs,
+        floor / theirs
+    );
+}
+
+/// The floor: threads that do nothing but open a log and run `true` in a group of its own.
+fn threads(folder: &Path, jobs: usize) -> f64 {
+    fs::create_dir_all(folder).expect("created");
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= GATES {
+                        return;
+                    }
+                    let log = File::create(folder.join(format!("{number}.log"))).expect("created");
+                    let err = log.try_clone().expect("cloned");
+                    let status = Command::new("/bin/true").stdin(Stdio::null()).stdout(log).stderr(err).process_group(0).status();
+                    assert!(status.expect("it starts").success());
+                }
+            });
+        }
+    });
+    begun.elapsed().as_secs_f64()
+}
