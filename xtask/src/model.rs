@@ -111,8 +111,9 @@ pub struct FileRef {
     pub path: String,
     /// Size in bytes.
     pub size: u64,
-    /// BLAKE3 digest, hexadecimal.
-    pub blake3: String,
+    /// Digest with its algorithm in front: `blake3:` for reports and kept files, `xxh3:` for logs, which must be followed while
+    /// they grow.
+    pub digest: String,
 }
 
 /// Outcome of one test case in one iteration. The order is the severity: the worst child of a case wins.

@@ -158,10 +158,52 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// A digest that is being computed.
+#[derive(Clone)]
+pub enum Digest {
+    /// Cryptographic.
+    Blake3(Box<blake3::Hasher>),
+    /// As fast as memory: for logs. Whoever could forge it could as well rewrite the journal that holds it.
+    Xxh3(Box<xxhash_rust::xxh3::Xxh3>),
+}
+
+impl Digest {
+    /// For reports and kept files.
+    pub fn blake3() -> Self {
+        Self::Blake3(Box::default())
+    }
+
+    /// For logs.
+    pub fn xxh3() -> Self {
+        Self::Xxh3(Box::default())
+    }
+
+    /// Takes bytes in.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Blake3(hasher) => {
+                hasher.update(bytes);
+            }
+            Self::Xxh3(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The digest with its algorithm in front.
+    pub fn finish(&self) -> String {
+        match self {
+            Self::Blake3(hasher) => format!("blake3:{}", hasher.finalize().to_hex()),
+            Self::Xxh3(hasher) => format!("xxh3:{:032x}", hasher.digest128()),
+        }
+    }
+}
+
 /// The reference of a file as it is now.
 pub fn file_ref(path: &Path, name: &str) -> io::Result<FileRef> {
+    reference(path, name, Digest::blake3())
+}
+
+fn reference(path: &Path, name: &str, mut hasher: Digest) -> io::Result<FileRef> {
     let mut file = File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
     let mut size = 0;
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -172,12 +214,13 @@ pub fn file_ref(path: &Path, name: &str) -> io::Result<FileRef> {
         hasher.update(&buffer[..count]);
         size += count as u64;
     }
-    Ok(FileRef { path: name.to_owned(), size, blake3: hasher.finalize().to_hex().to_string() })
+    Ok(FileRef { path: name.to_owned(), size, digest: hasher.finish() })
 }
 
 /// A file that is no longer what the journal says.
 pub fn check_ref(run: &RunDir, wanted: &FileRef) -> Result<(), String> {
-    match file_ref(&run.file(&wanted.path), &wanted.path) {
+    let hasher = if wanted.digest.starts_with("xxh3:") { Digest::xxh3() } else { Digest::blake3() };
+    match reference(&run.file(&wanted.path), &wanted.path, hasher) {
         Ok(found) if found == *wanted => Ok(()),
         Ok(_) => Err(format!("{} was changed after the run", wanted.path)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(format!("{} is missing", wanted.path)),

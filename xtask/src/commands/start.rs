@@ -278,7 +278,7 @@ fn credits(repository: &Repository, request: &Request, profile: &Profile, pins: 
     pins.problems.truncate(problems_before); // a runtime that this run does not use is not its problem
     let versions = pins.found.iter().map(|(id, found)| (id.clone(), found.says.version.clone())).collect();
     let source = source(&repository.root);
-    let config = head.config.as_ref().map(|file| file.blake3.clone()).unwrap_or_default();
+    let config = head.config.as_ref().map(|file| file.digest.clone()).unwrap_or_default();
     let wanted = history::Wanted { source: &source, profile: &profile.name, config: &config, versions: &versions };
     required.into_iter().filter_map(|phase| history::credit(&repository.gates, &phase, &wanted).map(|run| (phase, run))).collect()
 }

@@ -10,18 +10,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::FileRef;
+use crate::rundir::Digest;
 
 /// How often a log that does not grow fast is looked at.
-const PERIOD: Duration = Duration::from_millis(50);
+const PERIOD: Duration = Duration::from_millis(20);
+/// Read at once: small enough that the digest finds it in the processor's cache.
+const CHUNK: usize = 64 << 10;
+/// Chunks of one log before the next log has its turn.
+const TURN: usize = 256;
 /// Kept of the end of a log, for its last line.
 const TAIL: usize = 4096;
 
 /// A log that grows.
-#[derive(Debug)]
 struct Tail {
     file: File,
     read: u64,
-    hasher: blake3::Hasher,
+    /// Length at the last look.
+    known: u64,
+    hasher: Digest,
     last: Vec<u8>,
     shrank: bool,
     max: u64,
@@ -31,10 +37,12 @@ struct Tail {
 impl Tail {
     /// Reads what is new; at most one buffer, so that one flood does not starve the others. True when there may be more.
     fn advance(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        let length = self.file.metadata()?.len();
-        self.shrank |= length < self.read;
-        self.over |= length > self.max;
-        if self.shrank || length == self.read {
+        if self.read >= self.known {
+            self.known = self.file.metadata()?.len();
+            self.shrank |= self.known < self.read;
+            self.over |= self.known > self.max;
+        }
+        if self.shrank || self.known == self.read {
             return Ok(false);
         }
         let count = self.file.read_at(buffer, self.read)?;
@@ -44,12 +52,15 @@ impl Tail {
         self.last.extend_from_slice(kept);
         let excess = self.last.len().saturating_sub(TAIL);
         self.last.drain(..excess);
-        Ok(self.read < length)
+        if count == 0 {
+            self.shrank = true; // it was cut below what its length said a moment ago
+        }
+        Ok(self.read < self.known && count > 0)
     }
 
     fn read_again(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; 64 << 10];
-        self.hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; CHUNK];
+        self.hasher = Digest::xxh3();
         self.read = 0;
         loop {
             let count = self.file.read_at(&mut buffer, self.read)?;
@@ -74,7 +85,7 @@ pub struct Followed {
 }
 
 /// Follows any number of logs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Follower {
     logs: Arc<Mutex<HashMap<String, Arc<Mutex<Tail>>>>>,
     stop: Arc<AtomicBool>,
@@ -90,14 +101,21 @@ impl Follower {
     }
 
     fn watch(&self, over: &dyn Fn(&str)) {
-        let mut buffer = vec![0; 256 << 10];
+        let mut buffer = vec![0; CHUNK];
         while !self.stop.load(Ordering::Relaxed) {
             let logs: Vec<(String, Arc<Mutex<Tail>>)> = lock(&self.logs).iter().map(|(key, tail)| (key.clone(), Arc::clone(tail))).collect();
             let mut busy = false;
             for (key, tail) in logs {
                 let mut tail = lock(&tail);
                 let was_over = tail.over;
-                busy |= tail.advance(&mut buffer).unwrap_or(false);
+                let mut more = true;
+                for _ in 0..TURN {
+                    more = tail.advance(&mut buffer).unwrap_or(false);
+                    if !more {
+                        break;
+                    }
+                }
+                busy |= more;
                 if tail.over && !was_over {
                     drop(tail);
                     over(&key);
@@ -111,7 +129,7 @@ impl Follower {
 
     /// Begins to follow a log.
     pub fn add(&self, key: &str, file: File, max: u64) {
-        let tail = Tail { file, read: 0, hasher: blake3::Hasher::new(), last: Vec::new(), shrank: false, max, over: false };
+        let tail = Tail { file, read: 0, known: 0, hasher: Digest::xxh3(), last: Vec::new(), shrank: false, max, over: false };
         lock(&self.logs).insert(key.to_owned(), Arc::new(Mutex::new(tail)));
     }
 
@@ -127,13 +145,13 @@ impl Follower {
     pub fn finish(&self, key: &str, name: &str) -> io::Result<Followed> {
         let tail = lock(&self.logs).remove(key).ok_or_else(|| io::Error::other("this log is not followed"))?;
         let mut tail = lock(&tail);
-        let mut buffer = if tail.file.metadata()?.len() > tail.read { vec![0; 256 << 10] } else { Vec::new() };
+        let mut buffer = if tail.file.metadata()?.len() > tail.read { vec![0; CHUNK] } else { Vec::new() };
         while tail.advance(&mut buffer)? {}
         if tail.shrank {
             // What was read is not what is there: the reference is of the file as it is.
             tail.read_again()?;
         }
-        let file = FileRef { path: name.to_owned(), size: tail.read, blake3: tail.hasher.finalize().to_hex().to_string() };
+        let file = FileRef { path: name.to_owned(), size: tail.read, digest: tail.hasher.finish() };
         Ok(Followed { file, shrank: tail.shrank, over: tail.over })
     }
 
@@ -163,7 +181,9 @@ mod tests {
         follower.add("a", file.try_clone().expect("cloned"), 1 << 20);
         file.write_all(&b"first\n\x1b[31mlast\x1b[0m\n\n".repeat(20_000)).expect("written");
         let followed = follower.finish("a", "log").expect("followed");
-        assert_eq!(followed.file, crate::rundir::file_ref(&path, "log").expect("readable"));
+        let run = crate::rundir::GatesDir::new(folder.path()).create_run("r").expect("created");
+        std::fs::copy(&path, run.file("log")).expect("copied");
+        assert_eq!(crate::rundir::check_ref(&run, &followed.file), Ok(()));
         assert!(!followed.shrank);
 
         follower.add("b", file.try_clone().expect("cloned"), 10);

@@ -32,7 +32,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         "source": record.source_start,
         "source_held": record.source_held(),
         "terms": record.terms(),
-        "config": record.head.config.as_ref().map(|file| &file.blake3),
+        "config": record.head.config.as_ref().map(|file| &file.digest),
         "refused": record.refused.as_ref().map(|(_, problems)| problems),
         "runtimes": record.runtimes,
         "credited": record.credited,
