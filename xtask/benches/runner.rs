@@ -2,7 +2,8 @@
 //! `true` against ninja and against plain threads.
 //!
 //! `cargo bench --profile tool` builds with the profile of the alias. `ninja` must be on PATH (Debian package `ninja-build`, or the
-//! package `ninja` of PyPI). Folders are new in each round and are left to the end: deleting between rounds slows the next one.
+//! package `ninja` of PyPI). Folders are new in each round and are left to the end: deleting many files between
+//! rounds slows the next one.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark drives and prints")]
 
@@ -18,12 +19,7 @@ const ROUNDS: usize = 5;
 const GATES: usize = 1000;
 
 fn main() {
-    // In memory where there is room: a disk's own write-back would be most of what is measured.
-    let memory = Path::new("/dev/shm");
-    let room = rustix::fs::statvfs(memory).map_or(0, |found| found.f_bavail * found.f_frsize);
-    let place = if room > 20 << 30 { memory } else { Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")) };
-    println!("in {}", place.display());
-    let folder = tempfile::tempdir_in(place).expect("temporary folder");
+    let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")).expect("temporary folder");
     let arguments: Vec<String> = std::env::args().collect();
     let wants = |name: &str| !arguments.iter().any(|word| word == "log" || word == "noop") || arguments.iter().any(|word| word == name);
     if wants("log") {
@@ -69,8 +65,10 @@ fn log(folder: &Path) {
     let (mut plain, mut gated, mut peak) = (Vec::new(), Vec::new(), 0);
     for round in 0..ROUNDS {
         let out = File::create(folder.join(format!("plain.{round}"))).expect("created");
+        rustix::fs::sync(); // each side begins with nothing left to write back
         plain.push(seconds(Command::new("cat").arg(&source).stdout(out)));
         let place = repository(folder.join(format!("log.{round}")), &manifest);
+        rustix::fs::sync();
         // GNU time would be a package more: the runner's own peak is read from /proc while it lives.
         let begun = Instant::now();
         let mut child = xtask(&place, &["gate", "p"]).spawn().expect("it starts");
@@ -81,7 +79,7 @@ fn log(folder: &Path) {
         gated.push(begun.elapsed().as_secs_f64());
         let captured = place.join(".gates/runs/latest/logs/g.1.log");
         assert!(same(&source, &captured), "the log is not byte-equal to what was written");
-        // Two gibibytes a round would fill the memory; nothing is created in these folders again.
+        // Two gibibytes a round would be throttled by the disk's write-back; nothing is created in these folders again.
         fs::remove_file(captured).expect("removed");
         fs::remove_file(folder.join(format!("plain.{round}"))).expect("removed");
     }

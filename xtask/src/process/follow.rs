@@ -18,8 +18,10 @@ const PERIOD: Duration = Duration::from_millis(20);
 const CHUNK: usize = 64 << 10;
 /// Chunks of one log before the next log has its turn.
 const TURN: usize = 256;
-/// Kept of the end of a log, for its last line.
-const TAIL: usize = 4096;
+/// Read of the end of a log, for its last line.
+const TAIL: u64 = 4096;
+/// Kept away from the end of a log that grows: reading what is being written slows the writer.
+const LAG: u64 = 8 << 20;
 
 /// A log that grows.
 struct Tail {
@@ -28,34 +30,36 @@ struct Tail {
     /// Length at the last look.
     known: u64,
     hasher: Digest,
-    last: Vec<u8>,
     shrank: bool,
     max: u64,
     over: bool,
 }
 
 impl Tail {
-    /// Reads what is new; at most one buffer, so that one flood does not starve the others. True when there may be more.
-    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        if self.read >= self.known {
-            self.known = self.file.metadata()?.len();
-            self.shrank |= self.known < self.read;
-            self.over |= self.known > self.max;
+    /// Looks at the length, and reads one chunk of what is new and not too fresh. True when there is more of that.
+    fn advance(&mut self, buffer: &mut [u8], lag: u64) -> io::Result<bool> {
+        if self.read + lag >= self.known {
+            self.look()?;
         }
-        if self.shrank || self.known == self.read {
+        if self.shrank || self.read + lag >= self.known {
             return Ok(false);
         }
         let count = self.file.read_at(buffer, self.read)?;
         self.hasher.update(&buffer[..count]);
         self.read += count as u64;
-        let kept = &buffer[count.saturating_sub(TAIL)..count];
-        self.last.extend_from_slice(kept);
-        let excess = self.last.len().saturating_sub(TAIL);
-        self.last.drain(..excess);
         if count == 0 {
             self.shrank = true; // it was cut below what its length said a moment ago
         }
-        Ok(self.read < self.known && count > 0)
+        Ok(count > 0 && self.read + lag < self.known)
+    }
+
+    /// The length as it is now, and what it says.
+    fn look(&mut self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        self.shrank |= length < self.known;
+        self.over |= length > self.max;
+        self.known = length;
+        Ok(())
     }
 
     fn read_again(&mut self) -> io::Result<()> {
@@ -110,7 +114,7 @@ impl Follower {
                 let was_over = tail.over;
                 let mut more = true;
                 for _ in 0..TURN {
-                    more = tail.advance(&mut buffer).unwrap_or(false);
+                    more = tail.advance(&mut buffer, LAG).unwrap_or(false);
                     if !more {
                         break;
                     }
@@ -129,14 +133,18 @@ impl Follower {
 
     /// Begins to follow a log.
     pub fn add(&self, key: &str, file: File, max: u64) {
-        let tail = Tail { file, read: 0, known: 0, hasher: Digest::xxh3(), last: Vec::new(), shrank: false, max, over: false };
+        let tail = Tail { file, read: 0, known: 0, hasher: Digest::xxh3(), shrank: false, max, over: false };
         lock(&self.logs).insert(key.to_owned(), Arc::new(Mutex::new(tail)));
     }
 
     /// The last line with text of a log, and whether it is followed at all.
     pub fn last_line(&self, key: &str) -> Option<String> {
         let tail = lock(&self.logs).get(key).map(Arc::clone)?;
-        let bytes = lock(&tail).last.clone();
+        let mut bytes = vec![0; TAIL as usize];
+        let mut tail = lock(&tail);
+        tail.look().ok()?;
+        let count = tail.file.read_at(&mut bytes, tail.known.saturating_sub(TAIL)).unwrap_or(0);
+        bytes.truncate(count);
         let text = crate::text::strip_ansi(&String::from_utf8_lossy(&bytes));
         Some(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").chars().take(300).collect())
     }
@@ -145,8 +153,9 @@ impl Follower {
     pub fn finish(&self, key: &str, name: &str) -> io::Result<Followed> {
         let tail = lock(&self.logs).remove(key).ok_or_else(|| io::Error::other("this log is not followed"))?;
         let mut tail = lock(&tail);
-        let mut buffer = if tail.file.metadata()?.len() > tail.read { vec![0; CHUNK] } else { Vec::new() };
-        while tail.advance(&mut buffer)? {}
+        tail.look()?;
+        let mut buffer = if tail.known > tail.read { vec![0; CHUNK] } else { Vec::new() };
+        while tail.advance(&mut buffer, 0)? {}
         if tail.shrank {
             // What was read is not what is there: the reference is of the file as it is.
             tail.read_again()?;
