@@ -12,13 +12,14 @@ use crate::event::Event;
 pub struct Journal {
     file: File,
     hasher: blake3::Hasher,
+    length: u64,
 }
 
 impl Journal {
     /// A new, empty journal.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create_new(true).append(true).open(path)?;
-        Ok(Self { file, hasher: blake3::Hasher::new() })
+        Ok(Self { file, hasher: blake3::Hasher::new(), length: 0 })
     }
 
     /// Appends a batch with one write: enough against SIGKILL, which loses no page cache.
@@ -28,7 +29,12 @@ impl Journal {
             serde_json::to_writer(&mut lines, event)?;
             lines.push(b'\n');
         }
-        self.file.write_all(&lines)?;
+        if let Err(cause) = self.file.write_all(&lines) {
+            // A full disk took a part of it: the journal ends with the last whole event.
+            self.file.set_len(self.length).ok();
+            return Err(cause);
+        }
+        self.length += lines.len() as u64;
         self.hasher.update(&lines);
         Ok(())
     }
