@@ -175,6 +175,8 @@ pub struct PlannedGate {
     pub timeout: u64,
     /// First words of what it runs, for screens.
     pub shown: String,
+    /// Folder of its first step: tools name files as seen from there.
+    pub cwd: String,
     /// Milliseconds from history, if there are samples.
     pub estimate: Option<u64>,
 }

@@ -132,8 +132,11 @@ static ALARM: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is a constant that a test compiles")
 });
 
-/// The line of a failed log that says most: the first one that names an error and a place, else the first that names an
-/// error, else the last one with text.
+static REASON: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)(could not |cannot |error:|no such file|not found|is not )").expect("the pattern is a constant that a test compiles"));
+
+/// The line of a failed log that says most: the first one that names an error and a place, else the first that gives a reason, else
+/// the first that names an error, else the last one with text.
 pub fn excerpt(log: &str) -> (String, Option<Location>) {
     let clean = strip_ansi(log);
     let lines: Vec<&str> = clean.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -183,6 +186,14 @@ mod tests {
         let (line, at) = excerpt(log);
         assert_eq!(line, "src/a.ts(3,1): error TS1: bad");
         assert_eq!(at.map(|at| at.line), Some(3));
+    }
+
+    #[test]
+    fn a_reason_is_better_than_the_news_of_a_failure() {
+        let log = "building\n\u{2717} Build failed in 348ms\nCould not resolve '../lib/x' in src/a.tsx\n  [ src/a.tsx:5:43 ]\n";
+        let (line, at) = excerpt(log);
+        assert_eq!(line, "Could not resolve '../lib/x' in src/a.tsx");
+        assert_eq!(at.map(|at| at.to_string()).as_deref(), Some("src/a.tsx:5"));
     }
 
     #[test]

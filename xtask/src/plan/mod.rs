@@ -249,6 +249,7 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
         expect: gate.expect.clone(),
         timeout: gate.timeout.as_millis() as u64,
         shown: shown(gate),
+        cwd: gate.steps.first().map(|step| step.cwd.clone()).unwrap_or_default(),
         estimate: terms.request.durations.get(&gate.id).copied(),
     }
 }

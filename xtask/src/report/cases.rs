@@ -106,9 +106,23 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
             own.add_synthetic(&gate, &job, id.iteration, record);
         }
         own.add_state(&gate, record);
+        let root = run.path().ancestors().nth(3).map(|root| format!("{}/", root.display())).unwrap_or_default();
+        for case in own.cases.iter_mut().filter(|case| !case.synthetic) {
+            case.at = case.at.take().map(|at| from_root(at, &root, &gate.cwd));
+        }
         cases.gates.insert(gate.id.clone(), own);
     }
     cases
+}
+
+/// A place as seen from the root of the repository: tools name files absolutely or as seen from their own folder.
+fn from_root(at: Location, root: &str, cwd: &str) -> Location {
+    let file = match at.file.strip_prefix(root) {
+        Some(inside) => inside.to_owned(),
+        None if at.file.starts_with('/') || cwd == "." || cwd.is_empty() => at.file,
+        None => format!("{cwd}/{}", at.file.trim_start_matches("./")),
+    };
+    Location { file, line: at.line }
 }
 
 fn load_job(job: &JobRecord, run: &RunDir, proof: Proof, iteration: u32, own: &mut GateCases) -> Result<(), String> {
@@ -194,9 +208,11 @@ impl GateCases {
         if outcome.is_red() {
             let place = job.facts.steps.iter().rev().find_map(|step| step.at.clone());
             kind.clone_into(&mut line.kind);
-            line.message = judged.why.first().cloned().unwrap_or_default();
+            // Beside red cases that speak for themselves, the last reason is the one that they do not give.
+            let why = if red_case && !judged.unreported { judged.why.last() } else { judged.why.first() };
+            line.message = why.cloned().unwrap_or_default();
             line.text = judged.why.join("\n");
-            line.at = place;
+            line.at = place.filter(|_| !red_case);
         }
     }
 

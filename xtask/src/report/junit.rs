@@ -77,7 +77,7 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         name: case.name.clone(),
         classname: gate.id.clone(),
         file: if case.file.is_empty() { place.map(|at| at.file.clone()).unwrap_or_default() } else { case.file.clone() },
-        line: place.filter(|at| case.file.is_empty() || at.file == case.file).map(|at| at.line).or(case.line),
+        line: place.filter(|at| case.file.is_empty() || at.file.ends_with(&case.file)).map(|at| at.line).or(case.line),
         seconds: case.seconds,
         outcome,
         kind,
