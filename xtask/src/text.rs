@@ -142,7 +142,15 @@ pub fn excerpt(log: &str) -> (String, Option<Location>) {
     let lines: Vec<&str> = clean.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let alarming = |line: &&&str| ALARM.is_match(line);
     let placed = |line: &&&str| locate_in_line(line).is_some_and(|found| !is_foreign(&found.file));
-    let found = lines.iter().filter(alarming).find(placed).or_else(|| lines.iter().find(alarming)).or_else(|| lines.last()).copied().unwrap_or("");
+    let found = lines
+        .iter()
+        .filter(alarming)
+        .find(placed)
+        .or_else(|| lines.iter().find(|line| REASON.is_match(line)))
+        .or_else(|| lines.iter().find(alarming))
+        .or_else(|| lines.last())
+        .copied()
+        .unwrap_or("");
     let at = locate(found).or_else(|| locate(&clean));
     (found.chars().take(300).collect(), at)
 }
