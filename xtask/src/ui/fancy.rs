@@ -22,20 +22,22 @@ pub struct Fancy {
     bars: BTreeMap<String, (ProgressBar, Instant)>,
     total: Option<ProgressBar>,
     begun: Instant,
+    width: Option<usize>,
 }
 
 impl Fancy {
-    /// Draws on a target; a terminal of no known width is taken as 80 columns.
-    pub fn new(target: ProgressDrawTarget, colour: bool) -> Self {
-        Self { screen: MultiProgress::with_draw_target(target), grammar: Grammar { colour }, bars: BTreeMap::new(), total: None, begun: Instant::now() }
+    /// Draws on a target; without a fixed width it asks the terminal at every drawing.
+    pub fn new(target: ProgressDrawTarget, colour: bool, width: Option<usize>) -> Self {
+        Self { width, screen: MultiProgress::with_draw_target(target), grammar: Grammar { colour }, bars: BTreeMap::new(), total: None, begun: Instant::now() }
     }
 
-    fn width() -> usize {
-        console::Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+    /// A terminal that does not tell its width is taken as 80 columns wide.
+    fn width(&self) -> usize {
+        self.width.unwrap_or_else(|| console::Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns)))
     }
 
     fn draw(&mut self, record: &Record) {
-        let width = Self::width();
+        let width = self.width();
         let now = Instant::now();
         let running: BTreeMap<String, u64> = running(record).into_iter().take(SHOWN).collect();
         self.bars.retain(|id, (bar, _)| {
@@ -79,9 +81,9 @@ pub fn running(record: &Record) -> Vec<(String, u64)> {
 
 impl Reporter for Fancy {
     fn hear(&mut self, event: &Event, record: &Record) -> io::Result<()> {
-        let width = Self::width();
+        // What scrolls by is for keeps and wraps as the terminal likes; only what is drawn again is cut.
         for line in self.grammar.lines(event, record) {
-            self.screen.println(cut(&line, Some(width)))?;
+            self.screen.println(line)?;
         }
         match event.kind {
             EventKind::JobStarted { .. } | EventKind::AttemptEnded(_) => self.draw(record),
@@ -105,5 +107,62 @@ impl Reporter for Fancy {
         // A last draw that was held back would stand below the summary.
         std::thread::sleep(Duration::from_millis(1));
         self.screen.clear()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+    use crate::event::{AttemptEnded, PlannedGate, RunStarted};
+    use crate::model::{End, JobId, StepFact};
+
+    fn planned(id: &str) -> PlannedGate {
+        PlannedGate { id: id.to_owned(), runs: 1, ..PlannedGate::default() }
+    }
+
+    /// The screen after two gates began and one of them ended.
+    fn screen(columns: u16) -> String {
+        let terminal = InMemoryTerm::new(20, columns);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut fancy = Fancy::new(target, false, Some(usize::from(columns)));
+        let gates = vec![planned("prüfung-mit-einem-langen-namen-and-more-of-it"), planned("b")];
+        let job = |id: &str| JobId { gate: id.to_owned(), iteration: 1 };
+        let head = RunStarted { gates: gates.clone(), targets: vec!["p".to_owned()], profile: "local".to_owned(), ..RunStarted::default() };
+        let fact = StepFact { step: "1".to_owned(), end: End::Code(0), accepted: vec![0], took: 5, excerpt: String::new(), at: None };
+        let ended = AttemptEnded { job: job("b"), took: 5, log: None, log_shrank: false, stopped: None, lost: None };
+        let kinds = [
+            EventKind::RunStarted(Box::new(head)),
+            EventKind::JobStarted { job: job(&gates[0].id), waited: 0, locks: Vec::new() },
+            EventKind::JobStarted { job: job("b"), waited: 0, locks: Vec::new() },
+            EventKind::ProcEnded { job: job("b"), fact: Box::new(fact), from: 0, to: 0 },
+            EventKind::AttemptEnded(Box::new(ended)),
+        ];
+        let mut record = Record::default();
+        for (seq, kind) in kinds.into_iter().enumerate() {
+            let event = Event { seq: seq as u64, at: 0, kind };
+            record.apply(&event);
+            fancy.hear(&event, &record).expect("a screen in memory");
+        }
+        fancy.draw(&record);
+        terminal.contents()
+    }
+
+    #[test]
+    fn what_is_over_scrolls_and_what_runs_stands_below() {
+        let lines: Vec<String> = screen(80).lines().map(|line| line.trim_end().to_owned()).collect();
+        assert_eq!(lines[0], " gate p · run  · profile local");
+        assert_eq!(lines[1], "        PASS [    0.0s] 1/2 b");
+        assert!(lines[2].starts_with("     Running [") && lines[2].ends_with("prüfung-mit-einem-langen-namen-and-more-of-it"), "{lines:?}");
+        assert!(lines[3].contains("1/2 gates over"), "{lines:?}");
+        assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn a_narrow_screen_cuts_what_is_drawn_again() {
+        let text = screen(40);
+        let running = text.lines().find(|line| line.contains("Running")).expect("a line").trim_end();
+        assert!(running.ends_with('…') && console::measure_text_width(running) <= 40, "{text}");
     }
 }

@@ -42,7 +42,7 @@ pub fn choose(output: Output, colour: bool) -> Box<dyn Reporter> {
     match output {
         Output::Quiet => Box::new(Silent),
         Output::Ndjson => Box::new(ndjson::Ndjson),
-        Output::Human if console::user_attended_stderr() => Box::new(fancy::Fancy::new(indicatif::ProgressDrawTarget::stderr(), colour)),
+        Output::Human if console::user_attended_stderr() => Box::new(fancy::Fancy::new(indicatif::ProgressDrawTarget::stderr(), colour, None)),
         Output::Human => Box::new(plain::Plain::new(Box::new(io::stderr()), colour)),
     }
 }
