@@ -170,6 +170,14 @@ impl Follower {
     }
 }
 
+/// A part of a log as text, at most this much of its end.
+pub fn part(log: &File, from: u64, to: u64, most: u64) -> String {
+    let start = from.max(to.saturating_sub(most));
+    let mut bytes = vec![0; to.saturating_sub(start) as usize];
+    let count = log.read_at(&mut bytes, start).unwrap_or(0);
+    String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A thread that panicked while it held the lock left plain values, which are as good as before.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -28,11 +28,11 @@ pub struct Guarded {
 
 /// Starts this program again as the runner, forwards signals to it, and ends whatever it leaves behind.
 pub fn guard(args: &[OsString]) -> io::Result<Guarded> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    adopt_orphans()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let mut command = command(Path::new("/proc/self/exe"));
+        let mut command = command(&own_program());
         command.args(args).stdin(Stdio::null());
         let mut child = command.spawn()?;
         let pid = pid_of(&child);
@@ -46,6 +46,40 @@ pub fn guard(args: &[OsString]) -> io::Result<Guarded> {
         };
         Ok(Guarded { end, swept: sweep_below_self(SWEEP) })
     })
+}
+
+/// This program, also when its file was replaced meanwhile.
+#[cfg(target_os = "linux")]
+fn own_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("xtask"))
+}
+
+/// Processes that lose their parent become children of this one.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// Elsewhere nobody can adopt: groups are ended, and the guarantee is stated for Linux.
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(())
+}
+
+/// A parent that is gone is told as TERM.
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() -> io::Result<()> {
+    Ok(())
 }
 
 fn forward(runner: Pid, signal: Signal) {
@@ -93,8 +127,8 @@ fn note_stop() {
 /// Makes this process the runner of a guard: a session of its own, adopter of orphans, told when the guard is gone.
 pub fn become_runner(guard: i32) -> io::Result<()> {
     rustix::process::setsid()?;
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    adopt_orphans()?;
+    end_with_parent()?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
     if parent == Some(guard) { Ok(()) } else { Err(io::Error::other("the guard ended before the runner began")) }
 }

@@ -17,7 +17,7 @@ use crate::config::{Gate, Placeholder, Step, StepRun};
 use crate::event::{FoundBy, ProcStarted};
 use crate::mask::Mask;
 use crate::model::{AttemptFacts, End, JobId, StepFact, StopCause};
-use crate::process::follow::Follower;
+use crate::process::follow::{Follower, part};
 use crate::process::pipe::MaskingPipe;
 use crate::process::spawn::{self, Spec};
 use crate::process::tree;
@@ -131,7 +131,7 @@ fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, log: &File) -> StepFact
     let mut fact =
         StepFact { step: step.name.clone(), end, accepted: step.exit.clone(), took: begun.elapsed().as_millis() as u64, excerpt: String::new(), at: None };
     if !fact.accepted() {
-        let text = tail(log, from, to);
+        let text = part(log, from, to, EXCERPT);
         let (excerpt, at) = crate::text::excerpt(&text);
         fact.excerpt = excerpt;
         fact.at = at.map(|at| relative(place, step, &at));
@@ -147,14 +147,6 @@ fn relative(place: &Place<'_>, step: &Step, at: &crate::model::Location) -> crat
     let known = place.site.config.root.join(&below).is_file() && step.cwd != ".";
     let file = inside.unwrap_or_else(|| if known { below.to_string_lossy().into_owned() } else { at.file.clone() });
     crate::model::Location { file, line: at.line }
-}
-
-fn tail(log: &File, from: u64, to: u64) -> String {
-    use std::os::unix::fs::FileExt as _;
-    let start = from.max(to.saturating_sub(EXCERPT));
-    let mut bytes = vec![0; to.saturating_sub(start) as usize];
-    let count = log.read_at(&mut bytes, start).unwrap_or(0);
-    String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 
 /// Starts the process, waits for it, ends its group, reaps it.

@@ -14,11 +14,13 @@ use crate::config::Runtime;
 use crate::event::{Installed, ProcStarted, RuntimeFound};
 use crate::model::{End, JobId, Policy, StepFact};
 use crate::pins::{self, Interpreter};
-use crate::process::follow::Follower;
+use crate::process::follow::{Follower, part};
 use crate::process::spawn::{self, Spec};
 use crate::rundir::RunDir;
 use crate::setup::Setup;
 
+/// Read of a failed command's log for the line that says most.
+const EXCERPT: u64 = 64 << 10;
 /// How often a set-up of another run is looked at.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -155,18 +157,10 @@ fn command(
     host.control.pid.store(0, Ordering::Release);
     let end = spawn::reap(&mut child);
     let to = log.metadata().map_or(from, |metadata| metadata.len());
-    let (excerpt, at) = if end == End::Code(0) { (String::new(), None) } else { crate::text::excerpt(&tail(log, from, to)) };
+    let (excerpt, at) = if end == End::Code(0) { (String::new(), None) } else { crate::text::excerpt(&part(log, from, to, EXCERPT)) };
     let fact = StepFact { step, end: end.clone(), accepted: vec![0], took: begun.elapsed().as_millis() as u64, excerpt: excerpt.clone(), at };
     host.line.tell(Told::StepEnded { task: host.line.task, fact: Box::new(fact), from, to });
     if end == End::Code(0) { Ok(()) } else { Err(format!("ended with {end}: {excerpt}")) }
-}
-
-fn tail(log: &File, from: u64, to: u64) -> String {
-    use std::os::unix::fs::FileExt as _;
-    let start = from.max(to.saturating_sub(64 << 10));
-    let mut bytes = vec![0; to.saturating_sub(start) as usize];
-    let count = log.read_at(&mut bytes, start).unwrap_or(0);
-    String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 
 /// The interpreter that a gate of this runtime spawns by name, asked itself: a virtual environment made from another version

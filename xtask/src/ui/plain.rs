@@ -17,12 +17,13 @@ pub struct Plain {
     out: Box<dyn Write + Send>,
     grammar: Grammar,
     spoke: Instant,
+    begun: Instant,
 }
 
 impl Plain {
     /// Writes to `out`.
     pub fn new(out: Box<dyn Write + Send>, colour: bool) -> Self {
-        Self { out, grammar: Grammar { colour }, spoke: Instant::now() }
+        Self { out, grammar: Grammar { colour }, spoke: Instant::now(), begun: Instant::now() }
     }
 
     fn say(&mut self, lines: &[String]) -> io::Result<()> {
@@ -47,8 +48,9 @@ impl Reporter for Plain {
         if self.spoke.elapsed() < HEARTBEAT {
             return Ok(());
         }
-        let running: Vec<String> =
-            super::fancy::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(record.at.saturating_sub(since)))).collect();
+        // The newest event may be a minute old: the time comes from the clock.
+        let now = self.begun.elapsed().as_millis() as u64;
+        let running: Vec<String> = super::fancy::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(now.saturating_sub(since)))).collect();
         let line = self.grammar.line("Running", &format!("{}: {}", running.len(), running.join(", ")));
         self.say(&[line])
     }
