@@ -100,7 +100,7 @@ pub enum CancelCause {
     Interrupt,
     /// SIGTERM, SIGHUP, or the guard is gone.
     Terminate,
-    /// The journal could not be written: no proof, no run.
+    /// The journal or a lock file could not be written: no proof, no run.
     Journal,
 }
 

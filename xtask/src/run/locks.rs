@@ -12,12 +12,13 @@ use crate::config::LockUse;
 pub struct Locks {
     folder: PathBuf,
     held: BTreeMap<usize, Vec<File>>,
+    fault: Option<String>,
 }
 
 impl Locks {
     /// Locks with their files in a folder.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, held: BTreeMap::new() }
+        Self { folder, held: BTreeMap::new(), fault: None }
     }
 
     /// Takes all of a task's locks, or none of them and says no. Another run's hold ends with its process, however it ends.
@@ -32,16 +33,27 @@ impl Locks {
         true
     }
 
-    fn take_one(&self, held: &LockUse, files: &mut Vec<File>) -> bool {
-        let unit = |number: u32| {
-            fs::create_dir_all(&self.folder).ok()?;
-            let file = File::options().create(true).truncate(false).write(true).open(self.folder.join(format!("{}.{number}", held.lock))).ok()?;
-            file.try_lock().ok().map(|()| file)
+    fn take_one(&mut self, held: &LockUse, files: &mut Vec<File>) -> bool {
+        let mut unit = |number: u32| {
+            let path = self.folder.join(format!("{}.{number}", held.lock));
+            let opened = fs::create_dir_all(&self.folder).and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+            match opened {
+                Ok(file) => file.try_lock().ok().map(|()| file),
+                Err(cause) => {
+                    self.fault = Some(format!("failed to open the lock file {}: {cause}", path.display()));
+                    None
+                }
+            }
         };
         if held.shared {
             return (0..held.max).find_map(unit).map(|file| files.push(file)).is_some();
         }
         (0..held.max).all(|number| unit(number).map(|file| files.push(file)).is_some())
+    }
+
+    /// Why a lock file could not even be opened, once: waiting would never end.
+    pub fn fault(&mut self) -> Option<String> {
+        self.fault.take()
     }
 
     /// Gives back what a task holds.
@@ -70,6 +82,17 @@ mod tests {
         two.release(1);
         assert!(two.take(2, &held(false, 2)));
         assert!(!one.take(1, &held(true, 2)));
+    }
+
+    #[test]
+    fn a_lock_file_that_cannot_be_opened_is_told() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("locks");
+        crate::rundir::write_atomic(&file, b"a file where the folder should be").expect("written");
+        let mut locks = Locks::new(file);
+        assert!(!locks.take(1, &held(false, 1)));
+        assert!(locks.fault().is_some_and(|why| why.contains("failed to open the lock file")));
+        assert_eq!(locks.fault(), None);
     }
 
     #[test]

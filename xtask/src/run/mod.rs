@@ -27,6 +27,8 @@ use locks::Locks;
 
 /// How often orphans, the disk and locks of other runs are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// A lock that is waited for longer than this is named.
+const LONG_WAIT: Duration = Duration::from_secs(3);
 /// A process that KILL does not end within this time is given up.
 const GIVE_UP: Duration = Duration::from_secs(2);
 
@@ -115,6 +117,7 @@ struct Loop<'a, L> {
     facts: BTreeMap<usize, AttemptFacts>,
     cancelled: bool,
     waiting_since: BTreeMap<usize, Instant>,
+    told_waiting: BTreeSet<usize>,
     leaked: BTreeSet<i32>,
     planned: BTreeMap<&'a str, &'a PlannedGate>,
 }
@@ -133,6 +136,7 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
         facts: BTreeMap::new(),
         cancelled: false,
         waiting_since: BTreeMap::new(),
+        told_waiting: BTreeSet::new(),
         leaked: BTreeSet::new(),
         planned: course.plan.gates.iter().map(|gate| (gate.id.as_str(), gate)).collect(),
     };
@@ -205,6 +209,10 @@ impl<L: Launch> Loop<'_, L> {
         }
         for task in self.schedule.locked_out() {
             self.waiting_since.entry(*task).or_insert_with(Instant::now);
+        }
+        if let Some(fault) = self.locks.fault() {
+            self.teller.tell(EventKind::Noted { gate: None, text: fault });
+            self.cancel(CancelCause::Journal);
         }
     }
 
@@ -282,10 +290,23 @@ impl<L: Launch> Loop<'_, L> {
                 self.ask_to_end(task, StopCause::DiskFull);
             }
         }
+        self.tell_waiting();
         self.schedule.retry_locks();
         let running: Vec<usize> = self.running.keys().copied().collect();
         let leaks = self.launch.sweep(&running);
         self.tell_leaks(leaks);
+    }
+
+    /// A gate that only a lock keeps says so once: a silent screen looks dead.
+    fn tell_waiting(&mut self) {
+        for task in self.schedule.locked_out().to_vec() {
+            let long = self.waiting_since.get(&task).is_some_and(|since| since.elapsed() >= LONG_WAIT);
+            if long && self.told_waiting.insert(task) {
+                let locks = lock_words(&self.course.plan.tasks[task].locks).join(", ");
+                let gate = Some(self.job(task).gate);
+                self.teller.tell(EventKind::Noted { gate, text: format!("waits for lock {locks}, which another gate or run holds") });
+            }
+        }
     }
 
     fn tell_slow(&mut self, task: usize) {
@@ -324,7 +345,12 @@ impl<L: Launch> Loop<'_, L> {
 
     /// KILL did not end it (a process in an uninterruptible call): the run goes on without it.
     fn give_up(&mut self, task: usize) {
-        let facts = AttemptFacts { lost: Some("a process did not end after SIGKILL".to_owned()), complete: true, ..AttemptFacts::default() };
+        let why = "a process did not end after SIGKILL".to_owned();
+        if matches!(self.course.plan.work[task], Work::Install(_)) {
+            self.hear(Told::Installed { task, result: crate::event::Installed::Failed(why), runtime: None });
+            return;
+        }
+        let facts = AttemptFacts { lost: Some(why), complete: true, ..AttemptFacts::default() };
         self.hear(Told::Ended { task, facts: Box::new(facts) });
     }
 
@@ -365,6 +391,7 @@ impl<L: Launch> Loop<'_, L> {
             }
             Told::LogMax { task } => self.ask_to_end(task, StopCause::LogMax),
             Told::Ended { task, facts } => self.hear_ended(task, *facts),
+            Told::Installed { task, .. } if !self.running.contains_key(&task) => {} // it was given up before
             Told::Installed { task, result, runtime } => {
                 if let Some(found) = runtime {
                     self.teller.tell(EventKind::RuntimeFound(found));

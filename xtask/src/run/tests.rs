@@ -57,7 +57,10 @@ impl Launch for Script {
         }
     }
 
-    fn install(&mut self, task: usize, _runtime: &str) {
+    fn install(&mut self, task: usize, runtime: &str) {
+        if self.acts.contains_key(runtime) {
+            return; // it never ends
+        }
         self.told.send(Told::Installed { task, result: crate::event::Installed::Unchanged, runtime: None }).ok();
     }
 
@@ -95,6 +98,7 @@ struct Rig {
     /// Seconds after which somebody presses Ctrl-C.
     cancels: Vec<u64>,
     room: bool,
+    root: std::path::PathBuf,
 }
 
 fn rig(gates: &str, acts: &[(&str, Act)]) -> Rig {
@@ -105,6 +109,7 @@ fn rig(gates: &str, acts: &[(&str, Act)]) -> Rig {
         slots: 4,
         cancels: Vec::new(),
         room: true,
+        root: Path::new("/nowhere").to_owned(),
     }
 }
 
@@ -116,7 +121,7 @@ impl Rig {
     }
 
     async fn drive(self) -> Vec<Event> {
-        let config = crate::config::parse(Path::new("/nowhere"), "gates.toml", &format!("schema = 1\n{}", self.gates), &[], false).expect("valid");
+        let config = crate::config::parse(&self.root, "gates.toml", &format!("schema = 1\n{}", self.gates), &[], false).expect("valid");
         let request = Request { targets: vec!["p".to_owned()], jobs: self.slots, ..Request::default() };
         let plan = plan(&config, &config.profiles["local"], &request).expect("planned");
         let limits = |gate: &crate::config::Gate| Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace };
@@ -233,6 +238,24 @@ fn fail_fast_lets_the_running_finish() {
 fn a_full_disk_is_broken() {
     let events = Rig { room: false, ..rig(&one(""), &[("g", Act::OnTerm(1))]) }.run();
     assert_eq!(verdict(&events, "g"), Verdict::Broken);
+}
+
+#[test]
+fn a_set_up_that_never_ends_is_given_up_and_skips_its_gates() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    crate::rundir::write_atomic(&folder.path().join("pin"), b"3.11").expect("written");
+    let gates = format!("[runtime.python]\npin = 'pin'\n{}", one("runtimes = ['python']"));
+    let events = Rig { root: folder.path().to_owned(), ..rig(&gates, &[("python", Act::Never)]) }.run();
+    assert_eq!(at(&events, |kind| matches!(kind, EventKind::InstallEnded { .. })), Some(67));
+    assert_eq!(Record::of(&events).exit(), crate::model::Exit::Environment);
+}
+
+#[test]
+fn a_gate_that_waits_long_for_a_lock_says_so() {
+    let gates = format!("[lock.x]\n[phase.p]\ngates = ['a', 'b']\n{}{}", gate("a", "locks = ['x']"), gate("b", "locks = ['x']"));
+    let events = rig(&gates, &[("a", Act::End(10, 0)), ("b", Act::End(10, 0))]).run();
+    let notes = events.iter().filter(|event| matches!(&event.kind, EventKind::Noted { text, .. } if text.contains("waits for lock x"))).count();
+    assert_eq!(notes, 1);
 }
 
 #[test]
