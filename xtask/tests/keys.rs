@@ -75,13 +75,13 @@ fn started(sandbox: &Sandbox) -> String {
 }
 
 /// Stubborn for a moment: says `late` if it is left the time.
-const LATE: &str = "shell = 'trap \"sleep 0.3; echo late; exit 0\" TERM; sleep 5 & wait'\ntimeout = '100ms'";
-const NAP: &str = "run = ['sleep', '0.3']";
+const LATE: &str = "shell = 'trap \"sleep 1.5; echo late; exit 0\" TERM; sleep 30 & wait'\ntimeout = '1500ms'";
+const NAP: &str = "run = ['sleep', '1.5']";
 const FLOOD: &str = "shell = 'head -c 9000 /dev/zero'";
 
 /// Two gates that must meet: each waits for the other at a fifo, so they pass only side by side.
 fn meet(front: &str, body: &str) -> String {
-    let script = |own: &str| format!("[gate.{own}]\nowner = 'me'\nrun = ['sh', 'meet.sh', '{own}']\ntimeout = '2s'\ngrace = '100ms'\n{body}\n");
+    let script = |own: &str| format!("[gate.{own}]\nowner = 'me'\nrun = ['sh', 'meet.sh', '{own}']\ntimeout = '5s'\ngrace = '100ms'\n{body}\n");
     format!("{HEAD}[profile.local]\njobs = 2\n{front}\n[phase.p]\ngates = ['a', 'b']\n{}{}", script("a"), script("b"))
 }
 

@@ -80,7 +80,7 @@ impl Stubborn {
 
 #[test]
 fn a_timeout_ends_all_of_it() {
-    let stubborn = start("timeout = '500ms'\ngrace = '300ms'", "");
+    let stubborn = start("timeout = '4s'\ngrace = '300ms'", "");
     let status = end_of(stubborn.run);
     Stubborn::all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(1));
