@@ -218,13 +218,16 @@ impl Launch for Os {
         let Some(leader) = Pid::from_raw(pid).filter(|_| pid > 0) else { return };
         match force {
             Force::Term => {
-                // Children in groups of their own are asked too; CONT, since TERM stays pending on a stopped process.
-                for one in tree::descendants(pid).into_iter().filter_map(Pid::from_raw) {
+                // The whole group at once, then who has left it; nobody is asked twice. CONT, since TERM stays pending on a
+                // stopped process.
+                let below = tree::descendants(pid);
+                spawn::signal_group(leader, Signal::TERM);
+                spawn::signal_group(leader, Signal::CONT);
+                let left = |one: &i32| tree::group_and_session(*one).is_some_and(|(group, _)| group != pid);
+                for one in below.into_iter().filter(left).filter_map(Pid::from_raw) {
                     spawn::signal_one(one, Signal::TERM);
                     spawn::signal_one(one, Signal::CONT);
                 }
-                spawn::signal_group(leader, Signal::TERM);
-                spawn::signal_group(leader, Signal::CONT);
             }
             Force::Kill => {
                 tree::kill(pid);
