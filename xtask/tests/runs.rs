@@ -203,6 +203,20 @@ fn release_wants_a_clean_tree_and_ten_iterations() {
 }
 
 #[test]
+fn release_outside_of_git_is_refused() {
+    let sandbox = Sandbox::with_gate("run = ['true']");
+    std::fs::remove_dir_all(sandbox.path(".git")).expect("removed");
+    sandbox.run(&["gate", "p", "--profile", "release"]).exits(3).says("there is no commit here");
+}
+
+#[test]
+fn a_runner_that_cannot_begin_is_broken() {
+    let sandbox = Sandbox::with_gate("run = ['true']");
+    sandbox.write(".gates", "a file where the folder should be");
+    sandbox.run(&["gate", "p"]).exits(70).says("failed to create");
+}
+
+#[test]
 fn the_environment_is_built_not_inherited() {
     let mut sandbox = Sandbox::with_gate("shell = 'env | sort'");
     for (name, value) in [

@@ -39,14 +39,13 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
         say(&format!("note: {} outlived the run and were ended", crate::text::plural(guarded.swept as u64, "process")));
     }
     match guarded.end {
-        End::Code(code) => Ok(exit_of(code)),
+        End::Code(code) => Ok(match Exit::ALL.iter().map(|(exit, _)| *exit).find(|exit| i32::from(exit.code()) == code) {
+            Some(exit) => exit,
+            None => finish_killed(&repository, &run, output, &format!("exit {code}")),
+        }),
         End::Signal(signal) => Ok(finish_killed(&repository, &run, output, &format!("signal {signal}"))),
         End::NotStarted(why) | End::Unknown(why) => Ok(finish_killed(&repository, &run, output, &why)),
     }
-}
-
-fn exit_of(code: i32) -> Exit {
-    Exit::ALL.iter().map(|(exit, _)| *exit).find(|exit| i32::from(exit.code()) == code).unwrap_or(Exit::Broken)
 }
 
 /// The runner is gone without a word: its journal says how far it came, and what it says is red.

@@ -32,7 +32,11 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Gate(args) => gate::guarded(place, args.output),
         Command::Setup { output } => gate::guarded(place, output),
-        Command::Runner { guard, run, argv } => gate::runner(guard, &run, &argv),
+        // Whatever stops a runner before its verdict is no fault of the command line: nothing was judged.
+        Command::Runner { guard, run, argv } => Ok(gate::runner(guard, &run, &argv).unwrap_or_else(|error| {
+            say(&format!("error: {error:#}"));
+            Exit::Broken
+        })),
         Command::Plan(args) => plan::run(place, &args),
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),

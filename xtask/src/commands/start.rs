@@ -168,7 +168,11 @@ fn environment_problems(
 ) -> Vec<String> {
     let mut problems = look_for_tools(config, profile, plan, ambient, left_out, tools);
     problems.extend(missing_secrets(config, plan, ambient));
-    if profile.clean_tree && source(&repository.root).dirty.is_some() {
+    let state = if profile.clean_tree { source(&repository.root) } else { Source::default() };
+    if profile.clean_tree && state.commit.is_none() {
+        // Outside of git nobody can tell that nothing was changed.
+        problems.push(format!("profile {} wants a clean tree, and there is no commit here\n  hint: run it in a git repository", profile.name));
+    } else if profile.clean_tree && state.dirty.is_some() {
         problems.push(format!(
             "profile {} wants a clean tree, and there are uncommitted changes\n  hint: commit or stash them; `git status` lists them",
             profile.name

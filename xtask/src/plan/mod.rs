@@ -293,6 +293,10 @@ fn add_tasks(config: &Config, request: &Request, stage_of: &BTreeMap<String, u32
             task.stage = stage_of[&planned.id];
             task.weight = planned.estimate.unwrap_or(1000).max(1);
             task.locks.clone_from(&gate.locks);
+            if !gate.junit.is_empty() {
+                // Two runs at once would take each other's report in a fixed place for their own.
+                task.locks.push(LockUse { lock: format!("reports:{}", gate.id), shared: false, max: 1 });
+            }
             task.needs = gate.runtimes.iter().map(|runtime| install_of[runtime]).collect();
             for need in &gate.needs {
                 let (start, runs) = first_of[need.as_str()];

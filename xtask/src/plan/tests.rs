@@ -83,6 +83,16 @@ fn a_later_iteration_needs_the_same_one_and_follows_its_own() {
 }
 
 #[test]
+fn a_report_in_a_fixed_place_is_held_alone() {
+    let text = FILE.replace("[gate.a]\n", "[gate.a]\njunit = ['out.xml']\n");
+    let config = crate::config::parse(Path::new("/nowhere"), "gates.toml", &text, &[], false).expect("valid");
+    let request = Request { targets: words(&["zero", "b"]), jobs: 2, ..Request::default() };
+    let plan = plan(&config, &config.profiles["local"], &request).expect("planned");
+    let held: Vec<Vec<String>> = plan.tasks.iter().map(|task| lock_words(&task.locks)).filter(|locks| !locks.is_empty()).collect();
+    assert_eq!(held, [["reports:a"]]);
+}
+
+#[test]
 fn unknown_names_are_refused_with_a_neighbour() {
     assert!(make(Request { targets: words(&["on"]), ..Request::default() }).expect_err("unknown").contains("did you mean `one`?"));
     assert!(make(Request { targets: words(&["one"]), extra: words(&["-k"]), ..Request::default() }).is_err());
