@@ -11,11 +11,13 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 const ROUNDS: usize = 5;
+/// Of the gibibyte: short, and at the mercy of the disk's write-back, so that the median wants more of them.
+const LOG_ROUNDS: usize = 11;
 const GATES: usize = 1000;
 
 fn main() {
@@ -64,25 +66,26 @@ fn log(folder: &Path) {
     fs::write(&source, line.repeat((1 << 30) / line.len())).expect("written");
     let manifest = format!("schema = 1\n[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'b'\nrun = ['dd', 'if={}', 'bs=128k', 'status=none']\n", source.display());
     let (mut plain, mut gated, mut peak) = (Vec::new(), Vec::new(), 0);
-    for round in 0..ROUNDS {
-        let out = File::create(folder.join(format!("plain.{round}"))).expect("created");
-        rustix::fs::sync(); // each side begins with nothing left to write back
-        plain.push(seconds(Command::new("dd").arg(format!("if={}", source.display())).args(["bs=128k", "status=none"]).stdout(out)));
+    for round in 0..LOG_ROUNDS {
         let place = repository(folder.join(format!("log.{round}")), &manifest);
-        rustix::fs::sync();
-        // GNU time would be a package more: the runner's own peak is read from /proc while it lives.
-        let begun = Instant::now();
-        let mut child = xtask(&place, &["gate", "p"]).spawn().expect("it starts");
-        while child.try_wait().expect("ours").is_none() {
-            peak = peak.max(peak_of_runner(child.id()));
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        let copy = folder.join(format!("plain.{round}"));
+        // Who comes second finds the disk busier: they take turns.
+        for side in [round % 2, 1 - round % 2] {
+            rustix::fs::sync(); // each side begins with nothing left to write back
+            if side == 0 {
+                let out = File::create(&copy).expect("created");
+                plain.push(seconds(Command::new("dd").arg(format!("if={}", source.display())).args(["bs=128k", "status=none"]).stdout(out)));
+                // Two gibibytes a round would be throttled by the disk's write-back; nothing is created in this folder again.
+                fs::remove_file(&copy).expect("removed");
+            } else {
+                let (took, most) = watched(&mut xtask(&place, &["gate", "p"]));
+                gated.push(took);
+                peak = peak.max(most);
+                let captured = place.join(".gates/runs/latest/logs/g.1.log");
+                assert!(same(&source, &captured), "the log is not byte-equal to what was written");
+                fs::remove_file(captured).expect("removed");
+            }
         }
-        gated.push(begun.elapsed().as_secs_f64());
-        let captured = place.join(".gates/runs/latest/logs/g.1.log");
-        assert!(same(&source, &captured), "the log is not byte-equal to what was written");
-        // Two gibibytes a round would be throttled by the disk's write-back; nothing is created in these folders again.
-        fs::remove_file(captured).expect("removed");
-        fs::remove_file(folder.join(format!("plain.{round}"))).expect("removed");
     }
     let (plain, gated) = (median(plain), median(gated));
     println!(
@@ -90,6 +93,27 @@ fn log(folder: &Path) {
         gated / plain,
         peak >> 10
     );
+}
+
+/// Seconds of a run, and its runner's peak resident KiB: read from /proc while it lives, as GNU time would be a package more.
+fn watched(command: &mut Command) -> (f64, u64) {
+    let begun = Instant::now();
+    let mut child = command.spawn().expect("it starts");
+    let (guard, over) = (child.id(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut peak = 0;
+            while !over.load(Ordering::Relaxed) {
+                peak = peak_of_runner(guard).max(peak);
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            peak
+        });
+        assert!(child.wait().expect("ours").success(), "the run is green");
+        let took = begun.elapsed().as_secs_f64();
+        over.store(true, Ordering::Relaxed);
+        (took, sampler.join().expect("it only reads"))
+    })
 }
 
 /// Peak resident KiB of the second process of a run.
