@@ -135,12 +135,29 @@ pub struct GateArgs {
     /// Do not judge the phases that a phase requires.
     #[arg(long)]
     pub alone: bool,
+    /// Which database servers, and for how long.
+    #[command(flatten)]
+    pub servers: Servers,
     /// How the run is shown.
     #[arg(long, value_enum, default_value = "human")]
     pub output: Output,
     /// Words that are appended to the command of one gate.
     #[arg(last = true, value_name = "ARGS")]
     pub extra: Vec<String>,
+}
+
+/// Arguments of `gate` about database servers.
+#[derive(Clone, Debug, Args)]
+pub struct Servers {
+    /// Use this PostgreSQL server for every postgres service; only databases that the run makes itself are dropped there.
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Allow an outside server on a host that is not this machine.
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// Keep database servers and their databases after the run, and print how to look into them.
+    #[arg(long)]
+    pub keep_services: bool,
 }
 
 /// Arguments of `plan`.

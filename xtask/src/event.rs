@@ -35,6 +35,16 @@ pub enum EventKind {
     ToolFound { gate: String, tool: String, path: Option<String> },
     /// The set-up of a runtime.
     InstallEnded { runtime: String, result: Installed },
+    /// A service or a database server answers.
+    ServiceReady(Box<ServiceReady>),
+    /// A service or a database server did not come up.
+    ServiceFailed { service: String, why: String },
+    /// A service or a database server is over; `lost` when nobody had asked it to end.
+    ServiceEnded { service: String, instance: String, end: String, lost: bool, log: Option<FileRef> },
+    /// A template of databases was built, or why it could not be.
+    TemplateBuilt { database: String, state: String, took: u64, failed: Option<String>, log: Option<FileRef> },
+    /// A job has a clone of its own.
+    DatabaseReady { job: Option<JobId>, database: String, state: String, name: String, took: u64 },
     /// A gate left the queue.
     JobStarted { job: JobId, waited: u64, locks: Vec<String> },
     /// A process started.
@@ -204,6 +214,25 @@ pub struct RuntimeFound {
     pub mismatch: bool,
 }
 
+/// A service or a database server answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceReady {
+    /// Service id.
+    pub service: String,
+    /// Which one of it: its id, with the job and the worker that it serves.
+    pub instance: String,
+    /// Process id; none for an outside server.
+    pub pid: Option<i32>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Milliseconds until then.
+    pub took: u64,
+    /// Version of a database server.
+    pub version: Option<String>,
+    /// Words, masked; where a database server was found.
+    pub shown: String,
+}
+
 /// How a set-up went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Installed {
@@ -258,6 +287,9 @@ pub struct AttemptEnded {
     pub log_shrank: bool,
     /// Why the runner ended it.
     pub stopped: Option<StopCause>,
-    /// Why its files could not be kept.
+    /// Why its files could not be kept, or what it stood on was lost.
     pub lost: Option<String>,
+    /// Why a database of it could not be migrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrate: Option<String>,
 }

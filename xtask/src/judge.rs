@@ -2,7 +2,7 @@
 //! runner asks it for what to skip, the record for what to show.
 
 use crate::flake;
-use crate::model::{AttemptFacts, End, Expect, FlakyRule, Label, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};
+use crate::model::{AttemptFacts, End, Expect, FlakyRule, Label, MIGRATE, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};
 use crate::text::{millis, plural, size};
 
 /// What a gate promises, as far as judging needs it.
@@ -40,7 +40,9 @@ pub fn attempt(terms: Terms<'_>, facts: &AttemptFacts) -> Judgement {
     let mut judging = Judging { verdict: Verdict::Pass, why: Vec::new(), unreported: false, only_cases: true, totals };
     judging.ending(terms, facts);
     judging.reports(facts);
-    if judging.verdict != Verdict::Cancelled {
+    if let Some(why) = &facts.migrate {
+        judging.fail_hard(format!("{MIGRATE}: {why}"));
+    } else if judging.verdict != Verdict::Cancelled {
         judging.exit_and_cases(terms, facts);
         judging.expectations(terms, facts);
     }
@@ -101,7 +103,7 @@ impl Judging {
         if facts.log_shrank {
             self.worsen(Verdict::Broken, "its log lost bytes while it was written (hint: use `>&2`, not `> /dev/stderr`)".to_owned());
         }
-        if facts.steps.is_empty() && facts.complete && facts.stopped.is_none() && facts.lost.is_none() {
+        if facts.steps.is_empty() && facts.complete && facts.stopped.is_none() && facts.lost.is_none() && facts.migrate.is_none() {
             self.worsen(Verdict::Broken, "no process was started".to_owned());
         }
         for step in &facts.steps {

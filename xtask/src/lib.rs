@@ -18,11 +18,13 @@ pub mod process;
 // Layer 3: folds and findings.
 pub mod git;
 pub mod pins;
+pub mod postgres;
 pub mod record;
 // Layer 4: plans and pictures.
 pub mod history;
 pub mod plan;
 pub mod report;
+pub mod service;
 pub mod setup;
 pub mod ui;
 // Layer 5: what does things.

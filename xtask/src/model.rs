@@ -56,6 +56,9 @@ impl Exit {
 /// Name of the case that stands for an exit status which no report explains.
 pub const UNREPORTED: &str = "unreported failure";
 
+/// Name of the case that stands for a database that could not be migrated.
+pub const MIGRATE: &str = "migrate";
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
@@ -402,6 +405,8 @@ pub struct AttemptFacts {
     pub leaked: u32,
     /// Why its files could not be kept or read again.
     pub lost: Option<String>,
+    /// Why a database of it could not be migrated.
+    pub migrate: Option<String>,
     /// From the first process to the last, in milliseconds.
     pub took: u64,
     /// The attempt ended in an orderly way: every file of it is in place.
@@ -430,6 +435,8 @@ pub enum Skip {
     Need(String),
     /// The set-up of a runtime failed.
     Install(String),
+    /// A service or a database server that it needs did not come up: its id, the reason.
+    Service(String, String),
     /// A required phase was not green.
     Phase(String),
     /// A tool is missing on this machine and the gate declares that it may be.
@@ -447,6 +454,7 @@ impl fmt::Display for Skip {
         match self {
             Self::Need(gate) => write!(f, "needs {gate}, which was not green"),
             Self::Install(runtime) => write!(f, "set-up of runtime {runtime} failed"),
+            Self::Service(service, why) => write!(f, "service {service} {why}"),
             Self::Phase(phase) => write!(f, "requires phase {phase}, which was not green"),
             Self::Tool(tool) => write!(f, "tool {tool} is missing here (declared)"),
             Self::FailFast(gate) => write!(f, "--fail-fast after {gate}"),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, Source, When};
+use crate::event::{Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
 use crate::judge::{self, Judgement, Terms};
 use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, Verdict};
 
@@ -20,6 +20,8 @@ pub struct Record {
     pub source_end: Option<Source>,
     /// Interpreters that were really used.
     pub runtimes: Vec<RuntimeFound>,
+    /// Services and database servers that came up.
+    pub services: Vec<ServiceReady>,
     /// Set-ups that ended.
     pub installs: BTreeMap<String, Installed>,
     /// Required phases that another run judged: phase, run.
@@ -111,6 +113,7 @@ impl Record {
             EventKind::PhaseCredited { phase, run } => self.credited.push((phase.clone(), run.clone())),
             EventKind::PhaseUnjudged { phase } => self.unjudged.push(phase.clone()),
             EventKind::RuntimeFound(found) => self.runtimes.push((**found).clone()),
+            EventKind::ServiceReady(ready) => self.services.push((**ready).clone()),
             EventKind::InstallEnded { runtime, result } => {
                 self.installs.insert(runtime.clone(), result.clone());
             }
@@ -137,6 +140,7 @@ impl Record {
                 facts.log_shrank = ended.log_shrank;
                 facts.log.clone_from(&ended.log);
                 facts.lost.clone_from(&ended.lost);
+                facts.migrate.clone_from(&ended.migrate);
                 facts.took = ended.took;
                 facts.complete = true;
                 self.count(&ended.job);
@@ -151,6 +155,7 @@ impl Record {
             EventKind::Noted { gate, text } => self.notes.push((gate.clone(), text.clone())),
             EventKind::RunEnded {} => self.ended = true,
             EventKind::ToolFound { .. } | EventKind::ProcStarted(_) | EventKind::ProcSlow { .. } => {}
+            EventKind::ServiceFailed { .. } | EventKind::ServiceEnded { .. } | EventKind::TemplateBuilt { .. } | EventKind::DatabaseReady { .. } => {}
         }
     }
 
@@ -230,7 +235,7 @@ impl Record {
             }
             let verdict = match (&state.verdict, &state.skip) {
                 (Verdict::Skipped, Some(Skip::Phase(_))) => Verdict::Skipped,
-                (Verdict::Skipped, Some(Skip::Install(_))) => Verdict::Broken,
+                (Verdict::Skipped, Some(Skip::Install(_) | Skip::Service(..))) => Verdict::Broken,
                 (Verdict::Skipped, _) => Verdict::Fail,
                 (verdict, _) => *verdict,
             };
@@ -257,9 +262,10 @@ impl Record {
         let states: Vec<(&PlannedGate, GateState)> = self.head.gates.iter().map(|gate| (gate, self.gate(gate))).collect();
         let counted = || states.iter().filter(|(gate, state)| !gate.advisory && !state.is_neutral());
         let install_failed = self.installs.values().any(|result| matches!(result, Installed::Failed(_)));
+        let unserved = states.iter().any(|(gate, state)| !gate.advisory && matches!(state.skip, Some(Skip::Service(..))));
         if !self.ended || counted().any(|(_, state)| state.verdict == Verdict::Broken) {
             Exit::Broken
-        } else if install_failed {
+        } else if install_failed || unserved {
             Exit::Environment
         } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) {
             Exit::Fail
@@ -324,7 +330,7 @@ mod tests {
     fn ran(id: &str, code: i32) -> Vec<EventKind> {
         let job = JobId { gate: id.to_owned(), iteration: 1 };
         let fact = StepFact { step: "1".to_owned(), end: End::Code(code), accepted: vec![0], took: 1, excerpt: String::new(), at: None };
-        let ended = AttemptEnded { job: job.clone(), took: 1, log: None, log_shrank: false, stopped: None, lost: None };
+        let ended = AttemptEnded { job: job.clone(), took: 1, log: None, log_shrank: false, stopped: None, lost: None, migrate: None };
         vec![
             EventKind::JobStarted { job: job.clone(), waited: 0, locks: Vec::new() },
             EventKind::ProcEnded { job, fact: Box::new(fact), from: 0, to: 0 },

@@ -43,6 +43,18 @@ impl GatesDir {
         self.root.join("locks")
     }
 
+    /// Where what a run started and must not outlive it is noted, by run and service.
+    pub fn service_note(&self, run: &str, service: &str) -> PathBuf {
+        self.root.join("services").join(format!("{run}.{service}.json"))
+    }
+
+    /// All such notes with their runs.
+    pub fn service_notes(&self) -> Vec<(String, PathBuf)> {
+        let entries = fs::read_dir(self.root.join("services")).into_iter().flatten().flatten();
+        let named = entries.filter_map(|entry| Some((entry.file_name().to_string_lossy().strip_suffix(".json")?.split_once('.')?.0.to_owned(), entry.path())));
+        named.filter(|(run, _)| !run.is_empty()).collect()
+    }
+
     /// A file of the cache.
     pub fn cache(&self, name: &str) -> PathBuf {
         self.root.join("cache").join(name)
@@ -123,6 +135,16 @@ impl RunDir {
     /// Name of an attempt's log.
     pub fn log_name(job: &JobId) -> String {
         format!("logs/{job}.log")
+    }
+
+    /// Name of the log of a service's instance.
+    pub fn service_log(instance: &str) -> String {
+        format!("logs/services/{instance}.log")
+    }
+
+    /// Name of the log of a template's commands.
+    pub fn database_log(database: &str, state: &str) -> String {
+        format!("logs/databases/{database}.{state}.log")
     }
 
     /// Name of a kept report.

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::key_supplies::{database_rows, ready_rows, service_rows};
 use crate::support::{Sandbox, tool};
 use xtask::event::EventKind;
 
 /// A key, two manifests that differ in it alone, what to look at, and what is seen before and after.
-struct Row {
+pub(crate) struct Row {
     key: &'static str,
     before: String,
     after: String,
@@ -18,24 +19,24 @@ struct Row {
 const HEAD: &str = "schema = 1\n";
 
 /// A manifest with a gate `g` in a phase `p`.
-fn g(body: &str) -> String {
+pub(crate) fn g(body: &str) -> String {
     format!("{HEAD}[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'me'\n{body}\n")
 }
 
 /// The same with something in front of the phase.
-fn with(front: &str, body: &str) -> String {
+pub(crate) fn with(front: &str, body: &str) -> String {
     format!("{HEAD}{front}\n{}", g(body).trim_start_matches(HEAD))
 }
 
-fn row(key: &'static str, before: String, after: String, see: fn(&Sandbox) -> String, seen: (&'static str, &'static str)) -> Row {
+pub(crate) fn row(key: &'static str, before: String, after: String, see: fn(&Sandbox) -> String, seen: (&'static str, &'static str)) -> Row {
     Row { key, before, after, see, seen }
 }
 
-fn exit(sandbox: &Sandbox) -> String {
+pub(crate) fn exit(sandbox: &Sandbox) -> String {
     sandbox.run(&["gate", "p"]).code.to_string()
 }
 
-fn log(sandbox: &Sandbox) -> String {
+pub(crate) fn log(sandbox: &Sandbox) -> String {
     sandbox.run(&["gate", "p"]);
     sandbox.read(".gates/runs/latest/logs/g.1.log").trim().to_owned()
 }
@@ -92,7 +93,7 @@ fn python() -> String {
 }
 
 /// A manifest with a Python runtime; files `pin`, `other` and `near` stand beside it.
-fn py(runtime: &str, gate: &str) -> String {
+pub(crate) fn py(runtime: &str, gate: &str) -> String {
     with(&format!("[runtime.py]\nkind = 'python'\npin = 'pin'\n{runtime}"), &format!("runtimes = ['py']\n{gate}"))
 }
 
@@ -116,7 +117,7 @@ fn expecting(expect: &str) -> String {
     g(&format!("{CASES}\nexpect = {{ {expect} }}"))
 }
 
-fn step(body: &str) -> String {
+pub(crate) fn step(body: &str) -> String {
     g(&format!("[[gate.g.steps]]\n{body}"))
 }
 
@@ -307,7 +308,7 @@ fn profile_rows() -> Vec<Row> {
 }
 
 fn rows() -> Vec<Row> {
-    [top_rows(), runtime_rows(), gate_rows(), step_rows(), profile_rows()].into_iter().flatten().collect()
+    [top_rows(), runtime_rows(), gate_rows(), step_rows(), profile_rows(), service_rows(), ready_rows(), database_rows()].into_iter().flatten().collect()
 }
 
 fn sandbox(manifest: &str) -> Sandbox {
@@ -326,13 +327,18 @@ fn sandbox(manifest: &str) -> Sandbox {
     sandbox.write("meet.sh", "[ $1 = a ] && other=b || other=a\n(exec 3>$1.f; echo here >&3) &\nread -r word < $other.f\nwait\n");
     sandbox.fifo("a.f");
     sandbox.fifo("b.f");
+    sandbox.write("migrate.sh", "psql -q -v ON_ERROR_STOP=1 \"$DATABASE_URL\" -c 'create table t (a int)'\n");
+    sandbox.write("later/migrate.sh", "psql -q -v ON_ERROR_STOP=1 \"$DATABASE_URL\" -c 'create table u (a int)'\n");
+    sandbox.write("old.sql", "create table t (a int);\n");
+    sandbox.write("new.sql", "create table u (a int);\n");
+    sandbox.set("OUTSIDE", "postgresql://192.0.2.1/x");
     sandbox.set("PASS_ME", "passed");
     sandbox
 }
 
 /// Sees both sides of every row.
 #[track_caller]
-fn check(rows: Vec<Row>) {
+pub(crate) fn check(rows: Vec<Row>) {
     let mut wrong = Vec::new();
     for row in rows {
         for (manifest, expected) in [(&row.before, row.seen.0), (&row.after, row.seen.1)] {
@@ -405,7 +411,7 @@ fn every_key_of_the_schema_has_a_row() {
     let mut found = BTreeSet::new();
     keys(&schema, &schema, "", &mut found);
     // Tables whose keys have rows of their own.
-    for table in ["defaults", "runtime", "lock", "phase", "gate", "profile", "gate.*.expect"] {
+    for table in ["defaults", "runtime", "lock", "phase", "gate", "profile", "gate.*.expect", "service", "database", "service.*.ready"] {
         assert!(found.remove(table), "{table} is no table of the schema");
     }
     let known: BTreeSet<String> = rows().iter().map(|row| row.key.to_owned()).collect();

@@ -5,6 +5,7 @@ mod commands;
 mod false_greens;
 mod house;
 mod journal;
+mod key_supplies;
 mod keys;
 mod pins;
 mod processes;

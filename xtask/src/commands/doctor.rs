@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{ambient, load, print, repository};
 use crate::cli::Place;
+use crate::config::{self, Config};
 use crate::model::Exit;
 use crate::pins::probe::Probes;
 use crate::pins::{self, kind_word};
+use crate::postgres::binaries;
 use crate::setup::Setup;
 use crate::text::size;
 
@@ -51,6 +53,9 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
     }
     probes.save();
     let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
+    if servers(&config, path) {
+        exit = Exit::Environment;
+    }
     let tools: BTreeSet<(&String, bool)> = config.gates.values().flat_map(|gate| gate.tools.iter().map(|tool| (tool, gate.missing_skips))).collect();
     for (tool, may_be_missing) in tools {
         match (which::which_in(tool, Some(path), &config.root), may_be_missing) {
@@ -67,4 +72,23 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
     let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };
     print(&format!("{verdict:<5} disk: {} free{hint}", size(free)));
     Ok(exit)
+}
+
+/// Programs of database servers; true when some are missing and nothing can fetch them.
+fn servers(config: &Config, path: &str) -> bool {
+    let mut missing = false;
+    for service in config.services.values() {
+        let config::Service::Postgres(postgres) = service else { continue };
+        let (id, version) = (&postgres.id, &postgres.version);
+        let npm = which::which_in("npm", Some(path), &config.root).is_ok() || config.runtimes.values().any(|runtime| kind_word(runtime.kind) == "node");
+        match (binaries::system(version, path), npm) {
+            (Some(found), _) => print(&format!("ok    service {id}: PostgreSQL {} in {}", found.version, found.folder.display())),
+            (None, true) => print(&format!("ok    service {id}: the system has no PostgreSQL {version}; npm's is fetched by the first run that needs it")),
+            (None, false) => {
+                missing = true;
+                print(&format!("FAIL  service {id}: there is no PostgreSQL {version}, and no npm to fetch one\n  hint: apt-get install postgresql-{version}"));
+            }
+        }
+    }
+    missing
 }

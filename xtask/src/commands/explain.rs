@@ -2,7 +2,7 @@
 
 use super::{ambient, load, print, repository, say};
 use crate::cli::Place;
-use crate::config::{Gate, Step, StepRun};
+use crate::config::{Config, DatabaseUse, Gate, Step, StepRun};
 use crate::history;
 use crate::model::Exit;
 use crate::pins::read;
@@ -26,17 +26,25 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
     row("phases", &phases.join(", "));
     row("needs", &gate.needs.join(", "));
     row("locks", &crate::plan::lock_words(&gate.locks).join(", "));
+    row("databases", &uses(&gate.databases));
+    row("services", &gate.services.join(", "));
+    row("workers", &if gate.is_supplied() { gate.workers.to_string() } else { String::new() });
     for step in &gate.steps {
         row(&format!("step {}", step.name), &command(step));
         row("  in", &step.cwd);
         row("  exit", &step.exit.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
         row("  env", &step.env.keys().cloned().collect::<Vec<_>>().join(", "));
+        row("  databases", &uses(&step.databases));
+        row("  services", &step.services.join(", "));
         row("  timeout", &step.timeout.map(duration).unwrap_or_default());
     }
     for runtime in gate.runtimes.iter().filter_map(|id| config.runtimes.get(id)) {
         let pin = read::read(&config.root, &runtime.pin, runtime.kind)
             .map_or_else(|refusal| refusal.to_string(), |pin| format!("{} ({}:{})", pin.raw, pin.file, pin.line));
         row(&format!("runtime {}", runtime.id), &pin);
+    }
+    for process in config.started_for(&Config::services_of(gate)) {
+        row(&format!("service {}", process.id), &process.run.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "));
     }
     limits(gate);
     for past in history::runs(&repository.gates).iter().filter(|past| past.gates().iter().any(|(gate, _)| gate == id)).take(5) {
@@ -46,6 +54,10 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
         row(&format!("run {}", short(&past.id)), &format!("{verdict}  {why}"));
     }
     Ok(Exit::Pass)
+}
+
+fn uses(databases: &[DatabaseUse]) -> String {
+    databases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn limits(gate: &Gate) {

@@ -13,7 +13,10 @@ use super::{Repository, ambient, colour, in_ci, listen, program, repository, say
 use crate::cli::{Cli, Command, Place};
 use crate::event::{EventKind, Refusal, RunStarted, When};
 use crate::journal::Journal;
+use crate::mask::Mask;
 use crate::model::{CancelCause, End, Exit};
+use crate::postgres::home::Home;
+use crate::postgres::{Noted, Url};
 use crate::process::guard;
 use crate::report::Proof;
 use crate::run::locks::Locks;
@@ -33,7 +36,12 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
     let own: Vec<OsString> = std::env::args_os().skip(1).collect();
     let guard_pid = std::process::id().to_string();
     let args = ["__run".into(), guard_pid.into(), run.clone().into(), "--".into()].into_iter().chain(own);
-    let guarded = guard::guard(&args.collect::<Vec<OsString>>()).context("failed to start the runner")?;
+    let servers = || noted_servers(&repository, &run);
+    let spare = || servers().into_iter().filter_map(|(noted, home)| if noted.keep { home.postmaster() } else { end(&home) }).collect();
+    let guarded = guard::guard(&args.collect::<Vec<OsString>>(), spare).context("failed to start the runner")?;
+    for (_, home) in servers().into_iter().filter(|(noted, _)| !noted.keep) {
+        home.remove(); // also what a server that was just being made has written since
+    }
     std::fs::remove_dir_all(repository.gates.scratch(&run)).ok();
     if guarded.swept > 0 {
         say(&format!("note: {} outlived the run and were ended", crate::text::plural(guarded.swept as u64, "process")));
@@ -46,6 +54,26 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
         End::Signal(signal) => Ok(finish_killed(&repository, &run, output, &format!("signal {signal}"))),
         End::NotStarted(why) | End::Unknown(why) => Ok(finish_killed(&repository, &run, output, &why)),
     }
+}
+
+/// Database servers that a run noted, with their folders.
+fn noted_servers(repository: &Repository, run: &str) -> Vec<(Noted, Home)> {
+    let notes = repository.gates.service_notes().into_iter().filter(|(owner, _)| owner == run);
+    let read = notes.filter_map(|(_, path)| Noted::read(&path));
+    read.filter_map(|noted| noted.base.as_deref().and_then(Home::noted).map(|home| (noted.clone(), home))).collect()
+}
+
+/// Ends a server that its runner could not end; there is nobody to spare.
+fn end(home: &Home) -> Option<i32> {
+    home.end();
+    None
+}
+
+/// The password on the command line, which no record may show.
+fn url_password(task: &Task) -> Option<String> {
+    let Task::Gate(args) = task else { return None };
+    let url = args.servers.database_url.as_ref().and_then(|url| Url::parse(url).ok())?;
+    url.password().map(str::to_owned)
 }
 
 /// The runner is gone without a word: its journal says how far it came, and what it says is red.
@@ -90,7 +118,8 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     let (events, inbox) = mpsc::channel();
     let show_colour = colour(&cli.place, &ambient);
     let listener = listen::start(inbox, journal, choose(output, show_colour), stop_sender.clone()).context("failed to start the listener")?;
-    let argv: Vec<String> = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mask = Mask::new(url_password(&task).iter().map(String::as_str));
+    let argv: Vec<String> = argv.iter().map(|word| mask.text(&word.to_string_lossy())).collect();
     let mut teller = tokio.block_on(async { Teller::new(events) });
     {
         let _inside = tokio.enter();

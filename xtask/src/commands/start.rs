@@ -17,12 +17,14 @@ use crate::model::{FlakyRule, Policy, Skip};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient, Interpreter};
 use crate::plan::{self, Plan, Request, Work};
+use crate::postgres::Url;
 use crate::run::os::Site;
+use crate::run::supplies::{self, Supplies, Wish};
 use crate::run::{Course, Limits};
 use crate::rundir::{RunDir, file_ref, write_atomic};
 
 /// Longest time for a set-up.
-const INSTALL: Limits = Limits { timeout: Duration::from_mins(30), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5) };
+const INSTALL: Limits = Limits { timeout: Duration::from_mins(30), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5), supplied: false };
 
 /// What the runner is to do.
 pub(super) enum Task {
@@ -86,6 +88,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         head.targets.clone_from(&args.targets);
     }
     let (config, profile) = settle(repository, folder, task, ambient, head)?;
+    let wish = wish(&config, task, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
     let plan = match task {
@@ -114,9 +117,12 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates {
         return Err((Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
     }
-    let warnings = config.warnings.iter().map(|warning| format!("{}:{}: {} ({})", warning.file, warning.line, warning.message, warning.hint)).collect();
-    let limits =
-        config.gates.values().map(|gate| (gate.id.clone(), Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace })).collect();
+    let warnings = warnings(&config, repository, &head.run, &wish);
+    let limits = config
+        .gates
+        .values()
+        .map(|gate| (gate.id.clone(), Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace, supplied: gate.is_supplied() }))
+        .collect();
     let (fail_fast, extra) = if let Task::Gate(args) = task { (args.fail_fast || profile.fail_fast, args.extra.clone()) } else { (false, Vec::new()) };
     let slots = head.jobs;
     let course = CourseParts { limits, slots, fail_fast, flaky: profile.flaky, left_out };
@@ -132,6 +138,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         in_use: Mutex::default(),
         extra,
         slots,
+        supplies: Supplies::new(&config, wish),
         runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),
         config,
     };
@@ -154,6 +161,33 @@ fn settle(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambie
     head.profile.clone_from(&profile.name);
     head.flaky = Some(profile.flaky);
     Ok((config, profile))
+}
+
+/// What is odd in gates.toml, and what earlier runs left behind.
+fn warnings(config: &Config, repository: &Repository, run: &str, wish: &Wish) -> Vec<String> {
+    let odd = config.warnings.iter().map(|warning| format!("{}:{}: {} ({})", warning.file, warning.line, warning.message, warning.hint));
+    odd.chain(supplies::sweep(&repository.gates, run, wish)).collect()
+}
+
+/// Outside servers, which are only used where somebody says so.
+fn wish(config: &Config, task: &Task, ambient: &Ambient) -> Result<Wish, String> {
+    let Task::Gate(args) = task else { return Ok(Wish::default()) };
+    let mut wish = Wish { keep: args.servers.keep_services, ..Wish::default() };
+    for service in config.services.values() {
+        let config::Service::Postgres(postgres) = service else { continue };
+        let named = postgres.external_env.as_ref().and_then(|name| ambient.get(name).filter(|value| !value.is_empty()).map(|value| (name.as_str(), value)));
+        let Some((origin, text)) = args.servers.database_url.as_ref().map(|url| ("--database-url", url)).or(named) else { continue };
+        let url = Url::parse(text).map_err(|why| format!("{origin}: {why}"))?;
+        if !url.is_loopback() && !args.servers.allow_remote {
+            let place = url.place();
+            return Err(format!("{origin}: {place} is not this machine\n  hint: add --allow-remote if databases may be made and dropped there"));
+        }
+        wish.outside.insert(postgres.id.clone(), url);
+    }
+    if args.servers.database_url.is_some() && wish.outside.is_empty() {
+        return Err("--database-url: there is no service of kind postgres in gates.toml\n  hint: [service.postgres]".to_owned());
+    }
+    Ok(wish)
 }
 
 /// Tools, secrets and the tree.
@@ -327,7 +361,7 @@ fn look_for_tools(
 fn missing_secrets(config: &Config, plan: &Plan, ambient: &Ambient) -> Vec<String> {
     let mut problems = Vec::new();
     for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
-        for name in &config.gates[&planned.id].secrets {
+        for name in &config.secrets_of(&config.gates[&planned.id]) {
             match ambient.get(name).filter(|value| !value.is_empty()) {
                 None => problems.push(format!("gate `{}`: its secret `{name}` is not set\n  hint: {name}=... in the environment of this command", planned.id)),
                 Some(value) if value.len() < MIN_SECRET => {

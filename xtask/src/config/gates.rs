@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::resolve::{Input, Report, env_templates, find_cycle, template};
+use super::resolve_services::{database_id, database_uses, reached, service_uses};
 use super::schema::{self, GatesToml, MissingWord};
 use super::template::Names;
 use super::{CheckSpec, Gate, LockUse, Step, StepRun};
@@ -38,16 +39,9 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
             check_glob(glob, &here, report);
         }
     }
-    let duration = |own: &Option<String>, default: &Option<String>, built_in| {
-        let text = own.as_deref().or(default.as_deref()).unwrap_or(built_in);
-        humantime::parse_duration(text).unwrap_or(Duration::from_mins(10))
-    };
-    let timeout = duration(&gate.timeout, &said.defaults.timeout, "10m");
-    let slow_after = duration(&gate.slow_after, &said.defaults.slow_after, "60s");
-    let mut grace = duration(&gate.grace, &said.defaults.grace, "5s");
-    if input.in_ci {
-        grace = grace.min(CI_GRACE);
-    }
+    let timeout = duration(gate.timeout.as_deref(), said.defaults.timeout.as_deref(), "10m");
+    let slow_after = duration(gate.slow_after.as_deref(), said.defaults.slow_after.as_deref(), "60s");
+    let grace = grace(gate.grace.as_deref(), said, input);
     let log_max = gate.log_max.as_deref().or(said.defaults.log_max.as_deref()).unwrap_or("2GiB");
     let expect = resolve_expect(id, gate.expect.as_ref(), report);
     let resolved = Gate {
@@ -59,6 +53,9 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
         secrets: gate.secrets.clone(),
         needs: gate.needs.clone(),
         locks: resolve_locks(id, gate, said, report),
+        databases: database_uses(&["gate", id], &gate.databases, said, report),
+        services: service_uses(&["gate", id], &gate.services, said, report),
+        workers: gate.workers.unwrap_or(1),
         cpus: gate.cpus.unwrap_or(1),
         tools: gate.tools.clone(),
         missing_skips: gate.missing == Some(MissingWord::Skip),
@@ -81,6 +78,17 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
     resolved
 }
 
+/// A duration that is said, else the file's default, else the built-in one.
+pub(super) fn duration(own: Option<&str>, default: Option<&str>, built_in: &str) -> Duration {
+    humantime::parse_duration(own.or(default).unwrap_or(built_in)).unwrap_or(Duration::from_mins(10))
+}
+
+/// From TERM to KILL.
+pub(super) fn grace(own: Option<&str>, said: &GatesToml, input: Input<'_>) -> Duration {
+    let grace = duration(own, said.defaults.grace.as_deref(), "5s");
+    if input.in_ci { grace.min(CI_GRACE) } else { grace }
+}
+
 fn references(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Report<'_>) {
     for (index, name) in gate.runtimes.iter().enumerate() {
         report.known(&["gate", id, "runtimes", &index.to_string()], "runtime", name, &said.runtime);
@@ -91,10 +99,17 @@ fn references(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Repo
     if gate.owner.trim().is_empty() {
         report.push(&["gate", id, "owner"], "the owner is empty", "name who answers for this gate");
     }
-    for (index, name) in gate.secrets.iter().enumerate() {
+    secrets(&["gate", id], &gate.secrets, report);
+}
+
+/// Names of secret variables.
+pub(super) fn secrets(base: &[&str], names: &[String], report: &mut Report<'_>) {
+    for (index, name) in names.iter().enumerate() {
         let good = !name.is_empty() && name != "PATH" && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !good {
-            report.push(&["gate", id, "secrets", &index.to_string()], format!("`{name}` is not a variable's name"), "such as \"API_KEY\"");
+            let place = index.to_string();
+            let path: Vec<&str> = base.iter().copied().chain(["secrets", &place]).collect();
+            report.push(&path, format!("`{name}` is not a variable's name"), "such as \"API_KEY\"");
         }
     }
 }
@@ -143,6 +158,8 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
             exit: gate.exit.clone(),
             cwd: None,
             env: BTreeMap::new(),
+            databases: Vec::new(),
+            services: Vec::new(),
             timeout: None,
         }];
         &single[..]
@@ -168,7 +185,11 @@ struct StepNames<'a> {
 fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema::Gate, names: &StepNames<'_>, report: &mut Report<'_>) -> Step {
     let at = |key| base.iter().copied().chain([key]).collect::<Vec<&str>>();
     let runtimes: Vec<&str> = gate.runtimes.iter().map(String::as_str).filter(|id| names.said.runtime.contains_key(*id)).collect();
-    let words = Names { runtimes: &runtimes, needs: &gate.needs };
+    let databases = database_uses(base, &step.databases, names.said, report);
+    let services = service_uses(base, &step.services, names.said, report);
+    let reached = reached(gate.services.iter().chain(&services), names.said);
+    let named: Vec<String> = gate.databases.iter().map(|text| database_id(text).to_owned()).chain(databases.iter().map(|one| one.database.clone())).collect();
+    let words = Names { runtimes: &runtimes, needs: &gate.needs, services: &reached, databases: &named, ..Names::default() };
     let given = [step.run.is_some(), step.shell.is_some(), step.check.is_some()].iter().filter(|given| **given).count();
     if gate.steps.is_some() && given != 1 {
         report.push(base, format!("step {} needs exactly one of run, shell, check", index + 1), "run = [\"program\", \"argument\"]");
@@ -203,6 +224,8 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
         cwd,
         env,
         timeout: step.timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok()),
+        databases,
+        services,
     }
 }
 
@@ -259,7 +282,7 @@ fn resolve_expect(id: &str, said: Option<&schema::Expect>, report: &mut Report<'
     }
 }
 
-fn check_glob(glob: &str, path: &[&str], report: &mut Report<'_>) {
+pub(super) fn check_glob(glob: &str, path: &[&str], report: &mut Report<'_>) {
     if let Err(cause) = globset::Glob::new(glob) {
         report.push(path, format!("`{glob}` is not a glob: {}", cause.kind()), "globs know * ** ? {a,b} and [ab]; write \\[ for a plain bracket");
     }

@@ -4,7 +4,10 @@ mod gates;
 mod problem;
 mod profile;
 mod resolve;
+mod resolve_services;
 pub mod schema;
+mod services;
+mod supplies;
 mod template;
 mod walk;
 
@@ -14,7 +17,8 @@ use std::time::Duration;
 
 pub use problem::{Problem, Source};
 pub use profile::{MissingRule, Profile};
-pub use template::{Part, Placeholder, Template};
+pub use services::{Database, DatabaseUse, EMPTY, MIGRATED, Per, Postgres, Probe, Process, Ready, Service};
+pub use template::{Field, Part, Placeholder, Template};
 
 use crate::model::{Expect, Policy};
 
@@ -86,6 +90,12 @@ pub struct Gate {
     pub needs: Vec<String>,
     /// Locks held while it runs, sorted by id.
     pub locks: Vec<LockUse>,
+    /// Databases of which every attempt and worker gets a clone.
+    pub databases: Vec<DatabaseUse>,
+    /// Services started before the first step.
+    pub services: Vec<String>,
+    /// Sets of clones and services.
+    pub workers: u32,
     /// Slots.
     pub cpus: u32,
     /// Programs that must be there.
@@ -117,6 +127,12 @@ impl Gate {
     pub fn reports(&self) -> bool {
         !self.junit.is_empty() || self.steps.iter().any(Step::wants_junit)
     }
+
+    /// It needs a service or a database.
+    pub fn is_supplied(&self) -> bool {
+        let step = |step: &Step| !step.databases.is_empty() || !step.services.is_empty();
+        !self.databases.is_empty() || !self.services.is_empty() || self.steps.iter().any(step)
+    }
 }
 
 /// What a step runs.
@@ -145,6 +161,10 @@ pub struct Step {
     pub env: BTreeMap<String, Template>,
     /// Its own timeout.
     pub timeout: Option<Duration>,
+    /// Databases of which it gets a clone of its own.
+    pub databases: Vec<DatabaseUse>,
+    /// Services started before it.
+    pub services: Vec<String>,
 }
 
 impl Step {
@@ -191,8 +211,14 @@ pub struct Config {
     pub file: String,
     /// Runtimes by id.
     pub runtimes: BTreeMap<String, Runtime>,
+    /// Services by id.
+    pub services: BTreeMap<String, Service>,
+    /// Databases by id.
+    pub databases: BTreeMap<String, Database>,
     /// Phases by id.
     pub phases: BTreeMap<String, Phase>,
+    /// Longest time of an attempt that does not say otherwise, and of building a template.
+    pub timeout: Duration,
     /// Gates by id.
     pub gates: BTreeMap<String, Gate>,
     /// Profiles by name, inheritance applied.

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Problem, Source};
 use super::schema::{GatesToml, PolicyWord, RuntimeKind};
 use super::template::{Names, Template};
-use super::{CheckSpec, Config, Phase, Runtime, gates, profile};
+use super::{CheckSpec, Config, Phase, Runtime, gates, profile, resolve_services};
 use crate::model::Policy;
 use crate::text::closest;
 
@@ -83,6 +83,7 @@ pub(super) fn resolve(input: Input<'_>, mended: toml::Table, problems: &mut Vec<
     ids(&said, &mut report);
     let profiles = profile::resolve(&said, &mut report);
     let runtimes = said.runtime.iter().filter_map(|(id, runtime)| resolve_runtime(id, runtime, input.root, &mut report)).map(|r| (r.id.clone(), r)).collect();
+    let (services, databases) = resolve_services::resolve(&said, input, &mut report);
     let gates = gates::resolve(&said, input, &mut report);
     let phases = resolve_phases(&said, &mut report);
     env_names(&said, &mut report);
@@ -91,9 +92,12 @@ pub(super) fn resolve(input: Input<'_>, mended: toml::Table, problems: &mut Vec<
         root: input.root.to_owned(),
         file: input.source.file.clone(),
         runtimes,
+        services,
+        databases,
         phases,
         gates,
         profiles,
+        timeout: gates::duration(None, said.defaults.timeout.as_deref(), "10m"),
         env_pass: said.defaults.env_pass.clone(),
         warnings,
     })
@@ -118,9 +122,11 @@ const RESERVED: &[&str] = &["junit", "out", "iteration", "attempt", "workers", "
 
 fn ids(said: &GatesToml, report: &mut Report<'_>) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    let tables: [(&str, Vec<&String>); 4] = [
+    let tables: [(&str, Vec<&String>); 6] = [
         ("runtime", said.runtime.keys().collect()),
         ("lock", said.lock.keys().collect()),
+        ("service", said.service.keys().collect()),
+        ("database", said.database.keys().collect()),
         ("phase", said.phase.keys().collect()),
         ("gate", said.gate.keys().collect()),
     ];
@@ -164,7 +170,7 @@ fn resolve_runtime(id: &str, said: &super::schema::Runtime, root: &Path, report:
     }
     let cwd = said.cwd.clone().unwrap_or_else(|| ".".to_owned());
     report.inside(&path("cwd"), &cwd);
-    let names = Names { runtimes: &[id], needs: &[] };
+    let names = Names { runtimes: &[id], ..Names::default() };
     let mut install = Vec::new();
     for (index, argv) in said.install.iter().enumerate() {
         if argv.is_empty() {

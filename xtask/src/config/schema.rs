@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use super::supplies::{Database, PerWord, Ready, Service, ServiceKind};
+
 /// gates.toml, schema 1: the gates of a roadmap's phases.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -24,6 +26,12 @@ pub struct GatesToml {
     /// Named capacities that gates share or hold alone, also between two runs of one repository.
     #[serde(default)]
     pub lock: BTreeMap<String, Lock>,
+    /// Managed processes and servers, started for the gates that need them.
+    #[serde(default)]
+    pub service: BTreeMap<String, Service>,
+    /// Templates of PostgreSQL databases, of which a gate gets a fresh clone.
+    #[serde(default)]
+    pub database: BTreeMap<String, Database>,
     /// Ordered groups of gates with a verdict.
     #[serde(default)]
     pub phase: BTreeMap<String, Phase>,
@@ -172,6 +180,15 @@ pub struct Gate {
     /// "ID" for all of a lock, "ID:shared" for one unit.
     #[serde(default)]
     pub locks: Vec<String>,
+    /// "ID" or "ID:STATE": a fresh clone for each attempt and worker. State: migrated, empty or a fixture; default migrated.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// Services started before the first step and stopped after the attempt.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Sets of clones and of services with per = "worker". Default 1.
+    #[schemars(range(min = 1, max = 64))]
+    pub workers: Option<u32>,
     /// Share of the `jobs` slots; more than there are = alone. Default 1.
     #[schemars(range(min = 1, max = 1024))]
     pub cpus: Option<u32>,
@@ -228,6 +245,12 @@ pub struct Step {
     /// Environment of the step, over the gate's.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// "ID" or "ID:STATE": a clone for this step alone.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// Services started before this step and stopped after the attempt.
+    #[serde(default)]
+    pub services: Vec<String>,
     /// Of this step. Default: what is left of the gate's.
     #[schemars(extend("format" = "duration"))]
     pub timeout: Option<String>,
@@ -336,21 +359,15 @@ pub enum ProfilePins {
 
 /// Keys of the format that this version does not act on: an error, never ignored. `*` stands for an id or an index.
 pub const NOT_YET: &[&str] = &[
-    "service",
-    "database",
     "quarantine",
+    "database.*.alembic",
     "phase.*.criteria",
     "gate.*.tool",
-    "gate.*.databases",
-    "gate.*.services",
-    "gate.*.workers",
     "gate.*.retries",
     "gate.*.shards",
     "gate.*.inputs",
     "gate.*.outputs",
     "gate.*.steps.*.tool",
-    "gate.*.steps.*.databases",
-    "gate.*.steps.*.services",
     "profile.*.unjudged",
     "profile.*.reuse",
 ];

@@ -24,6 +24,42 @@ pub enum Placeholder {
     Exe(String),
     /// The folder of a needed gate, same iteration.
     GateOut(String),
+    /// Number of sets of clones and services.
+    Workers,
+    /// The free port of the service that the word belongs to.
+    Port,
+    /// Something of a service or a database.
+    Supply(String, Field),
+}
+
+/// What a word may want of a service or a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Field {
+    /// The URL of worker 1.
+    Url,
+    /// The URLs of all workers, with commas between.
+    Urls,
+    /// The port of worker 1.
+    Port,
+    /// The database's name.
+    Name,
+}
+
+impl Field {
+    /// As it stands after the dot.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::Urls => "urls",
+            Self::Port => "port",
+            Self::Name => "name",
+        }
+    }
+
+    /// What a service has.
+    pub const OF_SERVICE: &'static [Self] = &[Self::Url, Self::Urls, Self::Port];
+    /// What a database has.
+    pub const OF_DATABASE: &'static [Self] = &[Self::Url, Self::Urls, Self::Name];
 }
 
 /// A part of a word.
@@ -46,18 +82,68 @@ const FIXED: &[(&str, Placeholder)] = &[
     ("attempt", Placeholder::Attempt),
     ("cpus", Placeholder::Cpus),
     ("xtask", Placeholder::Xtask),
+    ("workers", Placeholder::Workers),
 ];
 
+/// The fixed ones in words of a service, which belongs to no attempt.
+const OF_SERVICE: &[(&str, Placeholder)] = &[("xtask", Placeholder::Xtask), ("port", Placeholder::Port)];
+
 /// Placeholders of the format that this version does not fill in.
-const NOT_YET: &[&str] = &["workers", "shard.index", "shard.total", "port", "tool.args"];
+const NOT_YET: &[&str] = &["shard.index", "shard.total", "tool.args"];
 
 /// Ids that placeholders may name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Names<'a> {
     /// Runtime ids, for `.exe`.
     pub runtimes: &'a [&'a str],
     /// Gates in `needs`, for `.out`.
     pub needs: &'a [String],
+    /// Service ids, for `.url`, `.urls` and `.port`.
+    pub services: &'a [String],
+    /// Database ids, for `.url`, `.urls` and `.name`.
+    pub databases: &'a [String],
+    /// Whose words they are.
+    pub scope: Scope,
+}
+
+/// Whose words have placeholders: it decides which of the fixed ones there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// A gate's or a runtime's.
+    #[default]
+    Gate,
+    /// A service's.
+    Service,
+    /// A database's commands.
+    Database,
+}
+
+impl Names<'_> {
+    fn fixed(&self) -> &'static [(&'static str, Placeholder)] {
+        match self.scope {
+            Scope::Gate => FIXED,
+            Scope::Service => OF_SERVICE,
+            Scope::Database => &OF_SERVICE[..1],
+        }
+    }
+
+    fn supply(&self, id: &str) -> Option<&'static [Field]> {
+        let named = |ids: &[String]| ids.iter().any(|known| known == id);
+        if named(self.services) {
+            return Some(Field::OF_SERVICE);
+        }
+        named(self.databases).then_some(Field::OF_DATABASE)
+    }
+
+    fn known(&self) -> Vec<String> {
+        let mut known: Vec<String> = self.fixed().iter().map(|(word, _)| (*word).to_owned()).collect();
+        known.extend(self.runtimes.iter().map(|id| format!("{id}.exe")));
+        known.extend(self.needs.iter().map(|id| format!("{id}.out")));
+        for (ids, fields) in [(self.services, Field::OF_SERVICE), (self.databases, Field::OF_DATABASE)] {
+            known.extend(ids.iter().flat_map(|id| fields.iter().map(move |field| format!("{id}.{}", field.word()))));
+        }
+        known
+    }
 }
 
 impl Template {
@@ -120,7 +206,8 @@ impl Template {
         let shown = |place: &Placeholder| match place {
             Placeholder::Exe(runtime) => format!("{{{runtime}.exe}}"),
             Placeholder::GateOut(gate) => format!("{{{gate}.out}}"),
-            fixed => FIXED.iter().find(|(_, known)| known == fixed).map_or_else(String::new, |(word, _)| format!("{{{word}}}")),
+            Placeholder::Supply(id, field) => format!("{{{id}.{}}}", field.word()),
+            fixed => FIXED.iter().chain(OF_SERVICE).find(|(_, known)| known == fixed).map_or_else(String::new, |(word, _)| format!("{{{word}}}")),
         };
         self.fill(shown)
     }
@@ -131,26 +218,24 @@ fn is_word(word: &str) -> bool {
 }
 
 fn lookup(word: &str, names: Names<'_>) -> Result<Placeholder, (String, String)> {
-    if let Some((_, place)) = FIXED.iter().find(|(known, _)| *known == word) {
+    if let Some((_, place)) = names.fixed().iter().find(|(known, _)| *known == word) {
         return Ok(place.clone());
     }
     if NOT_YET.contains(&word) {
         return Err((format!("placeholder `{{{word}}}` is not supported yet"), "remove it: this version would not fill it in".to_owned()));
     }
-    if let Some((id, field)) = word.split_once('.') {
-        if field == "exe" && names.runtimes.contains(&id) {
+    if let Some((id, name)) = word.split_once('.') {
+        if name == "exe" && names.runtimes.contains(&id) {
             return Ok(Placeholder::Exe(id.to_owned()));
         }
-        if field == "out" && names.needs.iter().any(|need| need == id) {
+        if name == "out" && names.needs.iter().any(|need| need == id) {
             return Ok(Placeholder::GateOut(id.to_owned()));
         }
-        if ["url", "urls", "name", "port"].contains(&field) {
-            return Err((format!("placeholder `{{{word}}}` is not supported yet"), "services and databases come with a later version".to_owned()));
+        if let Some(field) = names.supply(id).and_then(|fields| fields.iter().find(|field| field.word() == name)) {
+            return Ok(Placeholder::Supply(id.to_owned(), *field));
         }
     }
-    let mut known: Vec<String> = FIXED.iter().map(|(word, _)| (*word).to_owned()).collect();
-    known.extend(names.runtimes.iter().map(|id| format!("{id}.exe")));
-    known.extend(names.needs.iter().map(|id| format!("{id}.out")));
+    let known = names.known();
     let hint = closest(word, known.iter().map(String::as_str))
         .map_or_else(|| format!("known here: {}; write {{{{ for a plain brace", known.join(", ")), |near| format!("did you mean `{{{near}}}`?"));
     Err((format!("unknown placeholder `{{{word}}}`"), hint))
@@ -161,7 +246,8 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Template, (String, String)> {
-        Template::parse(text, Names { runtimes: &["backend"], needs: &["build".to_owned()] })
+        let (needs, services, databases) = (["build".to_owned()], ["api".to_owned()], ["app".to_owned()]);
+        Template::parse(text, Names { runtimes: &["backend"], needs: &needs, services: &services, databases: &databases, scope: Scope::Gate })
     }
 
     #[test]
@@ -174,15 +260,18 @@ mod tests {
 
     #[test]
     fn known_placeholders_are_filled() {
-        let word = parse("--xml={junit}:{backend.exe}:{build.out}").expect("known");
-        assert_eq!(word.fill(|_| "X".to_owned()), "--xml=X:X:X");
-        assert_eq!(word.source(), "--xml={junit}:{backend.exe}:{build.out}");
+        let text = "--xml={junit}:{backend.exe}:{build.out}:{api.urls}:{app.name}:{workers}";
+        let word = parse(text).expect("known");
+        assert_eq!(word.fill(|_| "X".to_owned()), "--xml=X:X:X:X:X:X");
+        assert_eq!(word.source(), text);
     }
 
     #[test]
     fn unknown_ones_name_their_neighbour() {
         assert_eq!(parse("{junti}").expect_err("unknown").1, "did you mean `{junit}`?");
-        assert!(parse("{api.url}").expect_err("later").0.contains("not supported yet"));
+        assert!(parse("{tool.args}").expect_err("later").0.contains("not supported yet"));
+        assert_eq!(parse("{app.port}").expect_err("a database has none").1, "did you mean `{api.port}`?");
+        assert!(parse("{port}").is_err(), "only a service has a port of its own");
         assert!(parse("{frontend.exe}").is_err());
     }
 }

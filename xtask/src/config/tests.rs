@@ -38,7 +38,7 @@ fn unknown_keys_name_their_neighbour() {
 #[test]
 fn later_keys_are_refused() {
     assert!(only(&format!("{GATE}retries = 2\n")).contains("`gate.g.retries` is not supported yet"));
-    assert!(only(&format!("{GATE}[service.x]\nrun = [\"a\"]\n")).contains("`service` is not supported yet"));
+    assert!(only(&format!("{GATE}[quarantine.x]\ngate = \"g\"\n")).contains("`quarantine` is not supported yet"));
 }
 
 #[test]
@@ -104,4 +104,37 @@ missing = "skp"
     let found = problems(text);
     // version, reserved id, phase, gate, owner, placeholder, key, type, cycle, lock, path, word, and a `missing` without tools
     assert_eq!(found.len(), 13, "{found:#?}");
+}
+
+#[test]
+fn services_and_databases_are_checked_together() {
+    let found = problems(&format!(
+        "{GATE}databases = ['app:old', 'ap']\nservices = ['pg', 'web']\nenv = {{ A = '{{api.url}} {{app.port}} {{web.url}}' }}\n\
+         [service.pg]\nkind = 'postgres'\nversion = 'new'\nexternal-env = 'DATABASE_URL'\nrun = ['x']\n\
+         [service.web]\nrun = ['serve']\nready = {{ http = '/', tcp = true }}\nper = 'run'\nneeds = ['api']\n\
+         [service.api]\nrun = ['serve']\nready = {{ tcp = true }}\nneeds = ['web']\n\
+         [database.app]\nservice = 'web'\nmigrate = [['m']]\nfixtures = {{ Old = 'none.sql' }}\nurl-env = 'PATH'\n"
+    ));
+    let wanted = [
+        "database `app` has no state `old` [its states: migrated, empty, Old]",
+        "there is no database `ap` [did you mean \"app\"?]",
+        "service `pg` is a PostgreSQL server [name a database of it",
+        "unknown placeholder `{app.port}` [did you mean `{api.port}`?]",
+        "service `pg` needs the major version of its server",
+        "`DATABASE_URL` cannot name an outside server",
+        "`run` belongs to a service of kind process",
+        "readiness needs exactly one of http, tcp, exec, line",
+        "service `web` lives longer than `api`, which it needs",
+        "services need each other: api -> web -> api",
+        "service `api` is asked on its port and never told which [use {port}",
+        "service `web` is not a PostgreSQL server",
+        "database `app` does not say which files its migrations are",
+        "`Old` cannot name a fixture",
+        "there is no file `none.sql`",
+        "`PATH` cannot hold a URL",
+    ];
+    for text in wanted {
+        assert!(found.iter().any(|problem| problem.contains(text)), "`{text}` is missing in {found:#?}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{found:#?}");
 }

@@ -80,7 +80,7 @@ fn ask(kind: RuntimeKind, exe: &Path, ambient: &Ambient) -> Result<Probed, Strin
         RuntimeKind::Rust => &["--version"],
     };
     let env = ["HOME", "PATH", "LANG"].iter().filter_map(|name| ambient.get(*name).map(|value| ((*name).to_owned(), value.clone()))).collect();
-    let spec = Spec { exe: exe.to_owned(), args: args.iter().map(|word| (*word).to_owned()).collect(), env, cwd: PathBuf::from("/") };
+    let spec = Spec { exe: exe.to_owned(), args: args.iter().map(|word| (*word).to_owned()).collect(), env, cwd: PathBuf::from("/"), user: None };
     let text = probe::output(&spec, LIMIT)?;
     let mut lines = text.lines().map(str::trim);
     let unclear = || format!("`{}` does not answer as a {}: {:?}", exe.display(), kind_word(kind), text.chars().take(80).collect::<String>());

@@ -198,6 +198,7 @@ fn planned_phase(phase: &Phase, asked: &[&String]) -> PlannedPhase {
 }
 
 struct Terms<'a> {
+    config: &'a Config,
     profile: &'a Profile,
     request: &'a Request,
     /// Gates that a phase lists or the command line names, with the iterations that their phases want.
@@ -228,7 +229,7 @@ impl<'a> Terms<'a> {
                 needed_by.entry(need).or_default().push(id.clone());
             }
         }
-        Self { profile, request, listed, needed_by }
+        Self { config, profile, request, listed, needed_by }
     }
 }
 
@@ -242,7 +243,7 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
         owner: gate.owner.clone(),
         needs: gate.needs.clone(),
         needed_by,
-        runtimes: gate.runtimes.clone(),
+        runtimes: terms.config.runtimes_of(gate),
         runs,
         advisory: gate.advisory,
         reports: gate.reports(),
@@ -267,9 +268,9 @@ pub fn shown(gate: &Gate) -> String {
 fn add_tasks(config: &Config, request: &Request, stage_of: &BTreeMap<String, u32>, plan: &mut Plan) {
     let mut install_of: BTreeMap<String, usize> = BTreeMap::new();
     for gate in &plan.gates {
-        for runtime in &gate.runtimes {
+        for runtime in config.runtimes_of(&config.gates[&gate.id]) {
             install_of.entry(runtime.clone()).or_insert_with(|| {
-                plan.work.push(Work::Install(runtime.clone()));
+                plan.work.push(Work::Install(runtime));
                 plan.tasks.push(Task { cpus: 1, weight: 1, ..Task::default() });
                 plan.work.len() - 1
             });
@@ -297,7 +298,7 @@ fn add_tasks(config: &Config, request: &Request, stage_of: &BTreeMap<String, u32
                 // Two runs at once would take each other's report in a fixed place for their own.
                 task.locks.push(LockUse { lock: format!("reports:{}", gate.id), shared: false, max: 1 });
             }
-            task.needs = gate.runtimes.iter().map(|runtime| install_of[runtime]).collect();
+            task.needs = config.runtimes_of(gate).iter().map(|runtime| install_of[runtime]).collect();
             for need in &gate.needs {
                 let (start, runs) = first_of[need.as_str()];
                 task.needs.push(start + index.min(runs as usize - 1));

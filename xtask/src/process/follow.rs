@@ -151,8 +151,7 @@ impl Follower {
         tail.look().ok()?;
         let count = tail.file.read_at(&mut bytes, tail.known.saturating_sub(TAIL)).unwrap_or(0);
         bytes.truncate(count);
-        let text = crate::text::strip_ansi(&String::from_utf8_lossy(&bytes));
-        Some(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").chars().take(300).collect())
+        Some(last_line(&String::from_utf8_lossy(&bytes)))
     }
 
     /// Reads the rest of a log that nobody writes any more.
@@ -176,8 +175,15 @@ impl Follower {
     }
 }
 
+/// The last line with something on it, without colours, cut.
+pub fn last_line(text: &str) -> String {
+    let text = crate::text::strip_ansi(text);
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").chars().take(300).collect()
+}
+
 /// A part of a log as text, at most this much of its end.
 pub fn part(log: &File, from: u64, to: u64, most: u64) -> String {
+    let to = to.min(log.metadata().map_or(to, |found| found.len()));
     let start = from.max(to.saturating_sub(most));
     let mut bytes = vec![0; to.saturating_sub(start) as usize];
     let count = log.read_at(&mut bytes, start).unwrap_or(0);

@@ -26,8 +26,9 @@ pub struct Guarded {
     pub swept: usize,
 }
 
-/// Starts this program again as the runner, forwards signals to it, and ends whatever it leaves behind.
-pub fn guard(args: &[OsString]) -> io::Result<Guarded> {
+/// Starts this program again as the runner, forwards signals to it, and ends whatever it leaves behind. `spare` is asked when the
+/// runner is over: processes that stay, with everything below them.
+pub fn guard(args: &[OsString], spare: impl FnOnce() -> Vec<i32>) -> io::Result<Guarded> {
     adopt_orphans()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -44,7 +45,7 @@ pub fn guard(args: &[OsString]) -> io::Result<Guarded> {
                 Some(number) = signals.next() => forward(pid, number),
             }
         };
-        Ok(Guarded { end, swept: sweep_below_self(SWEEP) })
+        Ok(Guarded { end, swept: sweep_below_self(SWEEP, &spare()) })
     })
 }
 

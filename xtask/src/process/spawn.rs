@@ -21,6 +21,8 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// Working folder.
     pub cwd: PathBuf,
+    /// User and group to become; none to stay who we are.
+    pub user: Option<(u32, u32)>,
 }
 
 /// Starts a process in a group of its own, with nothing on its standard input.
@@ -29,7 +31,13 @@ pub fn start(spec: &Spec, stdout: Stdio, stderr: Stdio) -> io::Result<Child> {
     command.args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd);
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    {
+        use std::os::unix::process::CommandExt as _;
+        command.process_group(0);
+        if let Some((uid, gid)) = spec.user {
+            command.uid(uid).gid(gid);
+        }
+    }
     command.spawn()
 }
 
@@ -53,6 +61,11 @@ pub fn wait_keep(pid: Pid) -> io::Result<()> {
             Err(cause) => return Err(cause.into()),
         }
     }
+}
+
+/// The process is a child of ours that has ended, reaped or not. Does not reap it.
+pub fn has_ended(pid: Pid) -> bool {
+    !matches!(rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG), Ok(None))
 }
 
 /// Reaps a child that has ended.

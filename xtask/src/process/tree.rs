@@ -44,6 +44,13 @@ pub fn has_marker(pid: i32, marker: &str) -> bool {
     environ.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes())
 }
 
+/// The value of a variable in the environment that a process was started with.
+pub fn entry(pid: i32, name: &str) -> Option<String> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    entries.find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()))
+}
+
 /// Process group and session.
 pub fn group_and_session(pid: i32) -> Option<(i32, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -79,14 +86,15 @@ pub fn kill(pid: i32) {
     }
 }
 
-/// Ends everything below this process, and again what appears meanwhile, until nothing is left or the time is over. Gives the
+/// Ends everything below this process, and again what appears meanwhile, until nothing is left but what is spared, or the time is over. Gives the
 /// number of processes ended.
-pub fn sweep_below_self(limit: Duration) -> usize {
+pub fn sweep_below_self(limit: Duration, spared: &[i32]) -> usize {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let until = Instant::now() + limit;
     let mut ended = std::collections::BTreeSet::new();
     loop {
-        let below = descendants(own);
+        let kept: Vec<i32> = spared.iter().flat_map(|pid| std::iter::once(*pid).chain(descendants(*pid))).collect();
+        let below: Vec<i32> = descendants(own).into_iter().filter(|pid| !kept.contains(pid)).collect();
         if below.is_empty() || Instant::now() > until {
             return ended.len();
         }

@@ -185,7 +185,9 @@ impl GateCases {
     fn add_synthetic(&mut self, gate: &PlannedGate, job: &JobRecord, iteration: u32, record: &Record) {
         let judged = record.judge(gate, job);
         let red_case = judged.totals.failures + judged.totals.errors > 0;
-        let name = if judged.unreported {
+        let name = if job.facts.migrate.is_some() && judged.verdict == Verdict::Fail {
+            crate::model::MIGRATE.to_owned()
+        } else if judged.unreported {
             crate::model::UNREPORTED.to_owned()
         } else if !gate.reports || judged.verdict == Verdict::Broken || judged.verdict == Verdict::Cancelled || !red_case && judged.verdict == Verdict::Fail {
             gate.id.clone()
@@ -197,6 +199,7 @@ impl GateCases {
         let (outcome, kind) = match judged.verdict {
             Verdict::Pass => (Outcome::Passed, ""),
             Verdict::Fail if judged.unreported => (Outcome::Error, "gate.unreported"),
+            Verdict::Fail if job.facts.migrate.is_some() => (Outcome::Failed, "gate.migrate"),
             Verdict::Fail => (Outcome::Failed, "gate.fail"),
             Verdict::Broken => (Outcome::Error, "gate.broken"),
             Verdict::Cancelled => (Outcome::Error, "gate.cancelled"),
@@ -230,7 +233,9 @@ impl GateCases {
             return;
         }
         let (outcome, kind) = match (&state.verdict, &state.skip) {
-            (Verdict::Skipped, Some(crate::model::Skip::Phase(_) | crate::model::Skip::Install(_))) => (Outcome::Error, "gate.not-run"),
+            (Verdict::Skipped, Some(crate::model::Skip::Phase(_) | crate::model::Skip::Install(_) | crate::model::Skip::Service(..))) => {
+                (Outcome::Error, "gate.not-run")
+            }
             (Verdict::Skipped, _) => (Outcome::Skipped, ""),
             (Verdict::Pass | Verdict::Fail | Verdict::Broken | Verdict::Cancelled, _) => (Outcome::Error, "gate.not-run"),
         };

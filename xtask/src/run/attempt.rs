@@ -13,6 +13,8 @@ use rustix::process::Signal;
 use super::launch::{Leak, Told};
 use super::os::{Control, Line, Site, marker};
 use super::reports;
+use super::supplies::Short;
+use super::supply::Supply;
 use crate::config::{Gate, Placeholder, Step, StepRun};
 use crate::event::{FoundBy, ProcStarted};
 use crate::mask::Mask;
@@ -36,20 +38,44 @@ pub(super) struct Place<'a> {
     pub(super) scratch: PathBuf,
 }
 
+/// A service that did not come up, and why.
+type Unready = (String, String);
+
 /// Runs an attempt to its end, whatever happens.
-pub(super) fn run(site: &Site, job: &JobId, control: &Control, line: &Line, follower: &Follower) -> AttemptFacts {
+pub(super) fn run(site: &Site, job: &JobId, control: &Control, line: &Line, follower: &Follower) -> Result<AttemptFacts, Unready> {
     let begun = Instant::now();
     let gate = &site.config.gates[&job.gate];
     let mask = site.mask(&gate.secrets);
     let scratch = site.gates.scratch(&site.run.id).join(job.to_string());
     let place = Place { site, job, control, line, mask: &mask, scratch };
-    let mut facts = match prepare(&place, gate) {
-        Ok(log) => steps(&place, gate, &log, follower),
-        Err(why) => AttemptFacts { lost: Some(why), ..AttemptFacts::default() },
+    let mut supply = Supply::new(&place, gate);
+    let done = match prepare(&place, gate) {
+        Ok(log) => supplied(&place, gate, &mut supply, &log, follower),
+        Err(why) => Ok(AttemptFacts { lost: Some(why), ..AttemptFacts::default() }),
     };
+    supply.close();
+    let mut facts = done?;
     facts.took = begun.elapsed().as_millis() as u64;
     facts.complete = true;
-    facts
+    Ok(facts)
+}
+
+/// The steps, when everything that they stand on is there.
+fn supplied(place: &Place<'_>, gate: &Gate, supply: &mut Supply<'_>, log: &File, follower: &Follower) -> Result<AttemptFacts, Unready> {
+    match supply.open() {
+        Ok(()) => {}
+        Err(Short::Service(id, why)) => return Err((id, why)),
+        Err(Short::Migrate(why)) => return Ok(AttemptFacts { migrate: Some(why), ..AttemptFacts::default() }),
+        Err(Short::Stopped) => return Ok(AttemptFacts::default()),
+    }
+    if gate.is_supplied() {
+        place.line.tell(Told::Steps { task: place.line.task });
+    }
+    let mut facts = steps(place, gate, supply, log, follower)?;
+    if facts.lost.is_none() && !place.control.stop.load(Ordering::Acquire) {
+        facts.lost = supply.lost();
+    }
+    Ok(facts)
 }
 
 /// Removes reports of earlier runs, makes the folders that the steps name, and opens the log.
@@ -84,7 +110,7 @@ fn wants_out(step: &Step) -> bool {
     in_run || step.env.values().any(names)
 }
 
-fn steps(place: &Place<'_>, gate: &Gate, log: &File, follower: &Follower) -> AttemptFacts {
+fn steps(place: &Place<'_>, gate: &Gate, supply: &mut Supply<'_>, log: &File, follower: &Follower) -> Result<AttemptFacts, Unready> {
     let key = place.line.task.to_string();
     let name = RunDir::log_name(place.job);
     let mut facts = AttemptFacts::default();
@@ -93,19 +119,35 @@ fn steps(place: &Place<'_>, gate: &Gate, log: &File, follower: &Follower) -> Att
         Ok(clone) => follower.add(&key, clone, gate.log_max),
         Err(cause) => {
             facts.lost = Some(format!("failed to follow the log: {cause}"));
-            return facts;
+            return Ok(facts);
         }
     }
     for step in &gate.steps {
         if place.control.stop.load(Ordering::Acquire) {
             break;
         }
-        let fact = one_step(place, gate, step, log);
+        match supply.open_step(step) {
+            Ok(()) => {}
+            Err(Short::Service(id, why)) => {
+                follower.finish(&key, &name).ok(); // nothing is judged, and nothing needs its digest
+                return Err((id, why));
+            }
+            Err(Short::Migrate(why)) => {
+                facts.migrate = Some(why);
+                break;
+            }
+            Err(Short::Stopped) => break,
+        }
+        let fact = one_step(place, gate, step, supply, log);
         let go_on = fact.accepted();
         facts.steps.push(fact);
         if !go_on {
             break;
         }
+    }
+    if place.control.stop.load(Ordering::Acquire) {
+        // Its processes are gone; reading a long log back is nothing that a KILL could end.
+        place.line.tell(Told::Closing { task: place.line.task });
     }
     match follower.finish(&key, &name) {
         Ok(followed) => {
@@ -117,13 +159,13 @@ fn steps(place: &Place<'_>, gate: &Gate, log: &File, follower: &Follower) -> Att
         Err(cause) => facts.lost = Some(format!("failed to read the log back: {cause}")),
     }
     reports::collect(place, gate, since, &mut facts);
-    facts
+    Ok(facts)
 }
 
-fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, log: &File) -> StepFact {
+fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>, log: &File) -> StepFact {
     let from = log.metadata().map_or(0, |metadata| metadata.len());
     let begun = Instant::now();
-    let end = match spec(place, gate, step) {
+    let end = match spec(place, gate, step, supply) {
         Ok((spec, shown)) => execute(place, step, &spec, &shown, log),
         Err(why) => End::NotStarted(why),
     };
@@ -212,13 +254,14 @@ fn outputs(place: &Place<'_>, log: &File) -> std::io::Result<(Option<MaskingPipe
 }
 
 /// Program, words, environment and folder of a step, and the words to show.
-fn spec(place: &Place<'_>, gate: &Gate, step: &Step) -> Result<(Spec, Vec<String>), String> {
+fn spec(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>) -> Result<(Spec, Vec<String>), String> {
     let site = place.site;
-    let values = Values::of(place, gate, step);
+    let values = Values { place, gate, step, supply };
     let mut env = BTreeMap::clone(&*site.environment(&gate.runtimes)?);
     for runtime in gate.runtimes.iter().filter_map(|id| site.config.runtimes.get(id)) {
         env.extend(runtime.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));
     }
+    env.extend(supply.urls(step));
     env.extend(gate.secrets.iter().filter_map(|name| Some((name.clone(), site.ambient.get(name)?.clone()))));
     env.extend(step.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));
     env.extend(values.variables());
@@ -240,7 +283,7 @@ fn spec(place: &Place<'_>, gate: &Gate, step: &Step) -> Result<(Spec, Vec<String
     }
     let path = env.get("PATH").cloned().unwrap_or_default();
     let exe = site.program(words.first().map_or("", String::as_str), &path, &cwd)?;
-    Ok((Spec { exe, args: words[1..].to_vec(), env, cwd }, words))
+    Ok((Spec { exe, args: words[1..].to_vec(), env, cwd, user: None }, words))
 }
 
 fn check_words(name: &str, with: &[(String, toml::Value)], values: &Values<'_>) -> Vec<String> {
@@ -255,13 +298,10 @@ struct Values<'a> {
     place: &'a Place<'a>,
     gate: &'a Gate,
     step: &'a Step,
+    supply: &'a Supply<'a>,
 }
 
-impl<'a> Values<'a> {
-    fn of(place: &'a Place<'a>, gate: &'a Gate, step: &'a Step) -> Self {
-        Self { place, gate, step }
-    }
-
+impl Values<'_> {
     fn fill(&self, word: &crate::config::Template) -> String {
         word.fill(|place| self.value(place))
     }
@@ -275,6 +315,9 @@ impl<'a> Values<'a> {
             Placeholder::Attempt => "1".to_owned(),
             Placeholder::Cpus => self.gate.cpus.min(site.slots).to_string(),
             Placeholder::Xtask => self.xtask(),
+            Placeholder::Workers => self.gate.workers.to_string(),
+            Placeholder::Port => String::new(), // it stands in a service's words only
+            Placeholder::Supply(id, field) => self.supply.value(id, *field, self.step),
             Placeholder::Exe(runtime) => site.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default(),
             Placeholder::GateOut(gate) => {
                 let iteration = self.place.job.iteration.min(site.runs.get(gate).copied().unwrap_or(1));
@@ -304,11 +347,14 @@ impl<'a> Values<'a> {
             ("ATTEMPT", Placeholder::Attempt),
             ("CPUS", Placeholder::Cpus),
             ("XTASK", Placeholder::Xtask),
+            ("WORKERS", Placeholder::Workers),
         ];
         let word = |id: &str| id.to_ascii_uppercase().replace('-', "_");
         let exes = self.gate.runtimes.iter().map(|id| (format!("{}_EXE", word(id)), Placeholder::Exe(id.clone())));
         let outs = self.gate.needs.iter().map(|id| (format!("{}_OUT", word(id)), Placeholder::GateOut(id.clone())));
-        let all = fixed.into_iter().map(|(name, place)| (name.to_owned(), place)).chain(exes).chain(outs);
+        let supplies = self.supply.variables(self.step).into_iter();
+        let supplies = supplies.map(|(id, field)| (format!("{}_{}", word(&id), word(field.word())), Placeholder::Supply(id, field)));
+        let all = fixed.into_iter().map(|(name, place)| (name.to_owned(), place)).chain(exes).chain(outs).chain(supplies);
         all.map(|(name, place)| (format!("GATE_{name}"), self.value(&place))).collect()
     }
 }

@@ -135,7 +135,7 @@ fn command(
     let cwd = root.join(&runtime.cwd);
     let exe = spawn::resolve(words.first().map_or("", String::as_str), &path, &cwd)?;
     let io = |cause: std::io::Error| format!("could not start: {cause}");
-    let spec = Spec { exe, args: words[1..].to_vec(), env, cwd };
+    let spec = Spec { exe, args: words[1..].to_vec(), env, cwd, user: None };
     let from = log.metadata().map_or(0, |metadata| metadata.len());
     let begun = std::time::Instant::now();
     let mut child = spawn::start(&spec, log.try_clone().map_err(io)?.into(), log.try_clone().map_err(io)?.into()).map_err(io)?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::event::{FoundBy, Installed, ProcStarted, RuntimeFound};
+use crate::event::{EventKind, FoundBy, Installed, ProcStarted, RuntimeFound};
 use crate::model::{AttemptFacts, FileRef, JobId, ReportFact, StepFact, StopCause};
 
 /// How to end a task.
@@ -43,6 +43,14 @@ pub enum Told {
     Kept { task: usize, file: FileRef },
     /// Something worth a line.
     Noted { task: usize, text: String },
+    /// Something of a service or a database happened.
+    Fact(Box<EventKind>),
+    /// Everything that an attempt needs is there: its time begins.
+    Steps { task: usize },
+    /// Its steps are over; giving back what it had is bounded by itself.
+    Closing { task: usize },
+    /// A service that it needs did not come up.
+    Unready { task: usize, service: String, why: String },
     /// The log passed its limit.
     LogMax { task: usize },
     /// An attempt is over and its files are in place.
@@ -67,4 +75,6 @@ pub trait Launch {
     fn sweep(&mut self, running: &[usize]) -> Vec<Leak>;
     /// The disk of the run has room.
     fn has_room(&self) -> bool;
+    /// Ends what the whole run shared; what there is to tell.
+    fn close(&mut self, at_once: bool) -> Vec<EventKind>;
 }

@@ -2,13 +2,17 @@
 //! screen and no report; verdicts are asked of `judge` only to know what to skip.
 
 pub mod attempt;
+mod databases;
 pub mod environment;
 pub mod install;
+mod instances;
 pub mod launch;
 pub mod locks;
 pub mod os;
 mod reports;
 pub mod signals;
+pub mod supplies;
+mod supply;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
@@ -63,6 +67,8 @@ pub struct Limits {
     pub slow_after: Duration,
     /// TERM to KILL.
     pub grace: Duration,
+    /// It needs services or databases: its time begins when they are there.
+    pub supplied: bool,
 }
 
 /// What the loop works on.
@@ -93,13 +99,16 @@ enum Ending {
     Asked(Instant),
     /// KILL was sent; it is given up later.
     Killed(Instant),
+    /// Its steps are over, and what it had is given back.
+    Closing,
 }
 
 #[derive(Debug)]
 struct Running {
     job: JobId,
     started: Instant,
-    deadline: Instant,
+    /// None before its steps.
+    deadline: Option<Instant>,
     step: String,
     step_deadline: Option<Instant>,
     slow_at: Instant,
@@ -158,6 +167,9 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
             }
             () = tokio::time::sleep_until(wake) => state.clocks(),
         }
+    }
+    for kind in state.launch.close(state.cancelled) {
+        state.teller.tell(kind);
     }
     let leaks = state.launch.sweep(&[]);
     state.tell_leaks(leaks);
@@ -254,7 +266,7 @@ impl<L: Launch> Loop<'_, L> {
         let running = Running {
             job,
             started: now,
-            deadline: now + limits.timeout,
+            deadline: (!limits.supplied).then(|| now + limits.timeout),
             step: String::new(),
             step_deadline: None,
             slow_at: now + limits.slow_after,
@@ -266,8 +278,9 @@ impl<L: Launch> Loop<'_, L> {
 
     fn next_clock(&self) -> Instant {
         let clocks = self.running.values().flat_map(|running| match running.ending {
-            Ending::No => [Some(running.deadline), running.step_deadline, Some(running.slow_at)],
+            Ending::No => [running.deadline, running.step_deadline, Some(running.slow_at)],
             Ending::Asked(at) | Ending::Killed(at) => [Some(at), None, None],
+            Ending::Closing => [None, None, None],
         });
         let tick = Instant::now() + TICK;
         clocks.flatten().chain([tick]).min().unwrap_or(tick)
@@ -278,11 +291,13 @@ impl<L: Launch> Loop<'_, L> {
         for task in self.running.keys().copied().collect::<Vec<_>>() {
             let Some(running) = self.running.get(&task) else { continue };
             match running.ending {
-                Ending::No if running.deadline <= now || running.step_deadline.is_some_and(|at| at <= now) => self.ask_to_end(task, StopCause::Timeout),
+                Ending::No if running.deadline.is_some_and(|at| at <= now) || running.step_deadline.is_some_and(|at| at <= now) => {
+                    self.ask_to_end(task, StopCause::Timeout);
+                }
                 Ending::No if running.slow_at <= now => self.tell_slow(task),
                 Ending::Asked(at) if at <= now => self.kill(task),
                 Ending::Killed(at) if at <= now => self.give_up(task),
-                Ending::No | Ending::Asked(_) | Ending::Killed(_) => {}
+                Ending::No | Ending::Asked(_) | Ending::Killed(_) | Ending::Closing => {}
             }
         }
         if !self.running.is_empty() && !self.launch.has_room() {
@@ -335,6 +350,10 @@ impl<L: Launch> Loop<'_, L> {
 
     fn kill(&mut self, task: usize) {
         let Some(running) = self.running.get_mut(&task) else { return };
+        if matches!(running.ending, Ending::Closing) {
+            self.launch.stop(task, StopCause::Cancel, Force::Kill);
+            return; // it is told that there is no more time
+        }
         running.ending = Ending::Killed(Instant::now() + GIVE_UP);
         let job = running.job.clone();
         let cause = self.facts.get(&task).and_then(|facts| facts.stopped).unwrap_or(StopCause::Cancel);
@@ -389,6 +408,25 @@ impl<L: Launch> Loop<'_, L> {
                 let gate = Some(self.job(task).gate);
                 self.teller.tell(EventKind::Noted { gate, text });
             }
+            Told::Fact(kind) => self.teller.tell(*kind),
+            Told::Steps { task } => {
+                let timeout = self.limits(task).timeout;
+                if let Some(running) = self.running.get_mut(&task) {
+                    running.deadline = Some(Instant::now() + timeout);
+                    running.step_deadline = None;
+                }
+            }
+            Told::Closing { task } => {
+                if let Some(running) = self.running.get_mut(&task) {
+                    running.ending = Ending::Closing;
+                }
+            }
+            Told::Unready { task, .. } if !self.running.contains_key(&task) => {} // it was given up before
+            Told::Unready { task, service, why } => {
+                self.facts.remove(&task);
+                self.tell_skip(task, Skip::Service(service, why));
+                self.finish(task, false);
+            }
             Told::LogMax { task } => self.ask_to_end(task, StopCause::LogMax),
             Told::Ended { task, facts } => self.hear_ended(task, *facts),
             Told::Installed { task, .. } if !self.running.contains_key(&task) => {} // it was given up before
@@ -434,6 +472,7 @@ impl<L: Launch> Loop<'_, L> {
                 log_shrank: facts.log_shrank,
                 stopped: facts.stopped,
                 lost: facts.lost,
+                migrate: facts.migrate,
             })));
             self.finish(task, green);
             if !green && !advisory && self.course.fail_fast && !self.cancelled {

@@ -10,9 +10,10 @@ use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::launch::{Force, Launch, Leak, Told};
+use super::supplies::Supplies;
 use super::{attempt, environment, install};
 use crate::config::Config;
-use crate::event::FoundBy;
+use crate::event::{EventKind, FoundBy};
 use crate::mask::Mask;
 use crate::model::{JobId, StopCause};
 use crate::pins::probe::Probes;
@@ -49,6 +50,8 @@ pub struct Site {
     pub in_use: Mutex<Vec<std::fs::File>>,
     /// Words after `--`.
     pub extra: Vec<String>,
+    /// Servers, templates and services of the whole run.
+    pub supplies: Supplies,
     /// Slots.
     pub slots: u32,
     /// Iterations that are planned, by gate; `{GATE.out}` needs them.
@@ -101,6 +104,8 @@ impl Site {
 pub struct Control {
     /// Start nothing more.
     pub stop: AtomicBool,
+    /// No more time for anything.
+    pub force: AtomicBool,
     /// Process that runs now; 0 for none.
     pub pid: AtomicI32,
 }
@@ -185,8 +190,10 @@ fn serve(queue: &Queue, site: &Arc<Site>, told: &UnboundedSender<Told>, follower
         match order {
             Some(Order::Attempt(task, job, control)) => {
                 let line = Line { task, told: told.clone() };
-                let facts = attempt::run(site, &job, &control, &line, follower);
-                line.tell(Told::Ended { task, facts: Box::new(facts) });
+                line.tell(match attempt::run(site, &job, &control, &line, follower) {
+                    Ok(facts) => Told::Ended { task, facts: Box::new(facts) },
+                    Err((service, why)) => Told::Unready { task, service, why },
+                });
             }
             Some(Order::Install(task, runtime, control)) => {
                 let line = Line { task, told: told.clone() };
@@ -214,6 +221,7 @@ impl Launch for Os {
     fn stop(&mut self, task: usize, _cause: StopCause, force: Force) {
         let Some((control, _)) = self.controls.get(&task) else { return };
         control.stop.store(true, Ordering::Release);
+        control.force.fetch_or(force == Force::Kill, Ordering::AcqRel);
         let pid = control.pid.load(Ordering::Acquire);
         let Some(leader) = Pid::from_raw(pid).filter(|_| pid > 0) else { return };
         match force {
@@ -256,6 +264,10 @@ impl Launch for Os {
                 self.suspects.remove(&pid);
                 continue;
             }
+            let of_service = tree::entry(pid, "GATE_MARK").is_some_and(|marker| self.site.supplies.protects(&marker));
+            if of_service {
+                continue; // its service lives, and ends it
+            }
             let (owners, found_by) = self.suspects.entry(pid).or_insert_with(|| {
                 // A marker names the owner; without one, every task that runs or has just ended may be.
                 let marked = self.controls.iter().find(|(_, (_, job))| tree::has_marker(pid, &marker(&self.site.run.id, job)));
@@ -276,6 +288,10 @@ impl Launch for Os {
         }
         self.controls.retain(|task, _| running.contains(task));
         leaks
+    }
+
+    fn close(&mut self, at_once: bool) -> Vec<EventKind> {
+        self.site.supplies.close(&self.site, at_once)
     }
 
     fn has_room(&self) -> bool {

@@ -85,6 +85,10 @@ impl Launch for Script {
         Vec::new()
     }
 
+    fn close(&mut self, _at_once: bool) -> Vec<EventKind> {
+        Vec::new()
+    }
+
     fn has_room(&self) -> bool {
         self.room
     }
@@ -124,8 +128,8 @@ impl Rig {
         let config = crate::config::parse(&self.root, "gates.toml", &format!("schema = 1\n{}", self.gates), &[], false).expect("valid");
         let request = Request { targets: vec!["p".to_owned()], jobs: self.slots, ..Request::default() };
         let plan = plan(&config, &config.profiles["local"], &request).expect("planned");
-        let limits = |gate: &crate::config::Gate| Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace };
-        let install = Limits { timeout: Duration::from_mins(1), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5) };
+        let limits = |gate: &crate::config::Gate| Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace, supplied: false };
+        let install = Limits { timeout: Duration::from_mins(1), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5), supplied: false };
         let course = Course {
             plan: &plan,
             limits: config.gates.values().map(|gate| (gate.id.clone(), limits(gate))).collect(),

@@ -3,7 +3,7 @@
 
 use console::{Style, measure_text_width, truncate_str};
 
-use crate::event::{Event, EventKind, Installed};
+use crate::event::{Event, EventKind, Installed, ServiceReady};
 use crate::model::{JobId, Label, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
@@ -63,6 +63,12 @@ impl Grammar {
                 Installed::Installed => vec![self.line("Installed", runtime)],
                 Installed::Failed(why) => vec![self.line("FAIL", &format!("set-up of {runtime}: {why}"))],
             },
+            EventKind::ServiceReady(ready) => vec![self.line("Service", &service(ready))],
+            EventKind::ServiceFailed { service, why } => vec![self.line("FAIL", &format!("service {service} {why}"))],
+            EventKind::ServiceEnded { instance, end, lost: true, .. } => vec![self.line("FAIL", &format!("service {instance} ended by itself: {end}"))],
+            EventKind::ServiceEnded { .. } | EventKind::DatabaseReady { .. } => Vec::new(),
+            EventKind::TemplateBuilt { failed: Some(_), .. } => Vec::new(), // each gate that wanted it says so
+            EventKind::TemplateBuilt { database, state, took, .. } => vec![self.line("Database", &format!("{database}  {state} in {}", millis(*took)))],
             EventKind::JobStarted { job, waited, locks } if *waited > 1000 => {
                 vec![self.line("Started", &format!("{}  waited {} for {}", job.gate, millis(*waited), locks.join(", ")))]
             }
@@ -127,6 +133,12 @@ impl Grammar {
         }
         vec![self.line("SKIP", &format!("{:>10} {}/{} {}  {why}", "", record.finished(), record.head.gates.len(), job.gate))]
     }
+}
+
+fn service(ready: &ServiceReady) -> String {
+    let version = ready.version.as_ref().map(|version| format!("PostgreSQL {version}  ")).unwrap_or_default();
+    let port = ready.port.map(|port| format!("port {port}  ")).unwrap_or_default();
+    format!("{}  {version}{port}{}  ready in {}", ready.instance, ready.shown, millis(ready.took))
 }
 
 /// Cuts a line to a terminal's width; no line is cut where there is no terminal.

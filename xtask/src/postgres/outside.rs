@@ -1,0 +1,180 @@
+//! A server that somebody else runs, named on purpose: spoken to by psql, which knows TLS, passwords and service files. Only
+//! databases that this run made are ever dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{PREFIX, Rows, quoted};
+use crate::process::probe;
+use crate::process::spawn::Spec;
+
+/// Longest time of a statement.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// The URL of a server, taken apart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    user: String,
+    password: Option<String>,
+    host: String,
+    database: String,
+    query: String,
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Url({})", self.place())
+    }
+}
+
+impl Url {
+    /// Reads `postgresql://user:password@host:port/database?parameters`; a driver's name after `+` is passed over.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "the outside server's address is not postgresql://user:password@host:port/database".to_owned();
+        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+        if !["postgresql", "postgres"].contains(&scheme.split('+').next().unwrap_or_default()) {
+            return Err(wrong());
+        }
+        let (rest, query) = rest.split_once('?').map_or((rest, String::new()), |(rest, query)| (rest, format!("?{query}")));
+        let (place, database) = rest.split_once('/').unwrap_or((rest, "postgres"));
+        let (login, host) = place.rsplit_once('@').unwrap_or(("", place));
+        let (user, password) = login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password.to_owned())));
+        if host.is_empty() || host.contains(',') || query.contains("host") {
+            return Err(wrong());
+        }
+        let database = if database.is_empty() { "postgres" } else { database };
+        Ok(Self { user: user.to_owned(), password, host: host.to_owned(), database: database.to_owned(), query })
+    }
+
+    /// Host and port, for people.
+    pub fn place(&self) -> String {
+        self.host.clone()
+    }
+
+    /// The host is this machine.
+    pub fn is_loopback(&self) -> bool {
+        let host =
+            self.host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or_else(|| self.host.split(':').next().unwrap_or_default(), |(host, _)| host);
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The secret part.
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// URL of a database on this server.
+    pub fn of(&self, database: &str, scheme: &str) -> String {
+        let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
+        let login = if self.user.is_empty() { String::new() } else { format!("{}{password}@", self.user) };
+        format!("{scheme}://{login}{}/{database}{}", self.host, self.query)
+    }
+}
+
+/// An outside server.
+#[derive(Debug)]
+pub struct Outside {
+    /// Its address.
+    pub url: Url,
+    /// Version that it says.
+    pub version: String,
+    psql: PathBuf,
+    env: BTreeMap<String, String>,
+}
+
+impl Outside {
+    /// Asks a server who it is. `path` is where psql is looked for.
+    pub fn reach(url: Url, major: &str, path: &str, home: Option<&str>) -> Result<Self, String> {
+        let psql = which::which_in("psql", Some(path), "/")
+            .map_err(|_| "an outside server is spoken to by psql, which is missing\n  hint: apt-get install postgresql-client".to_owned())?;
+        let mut env: BTreeMap<String, String> = [("PATH".to_owned(), path.to_owned()), ("PGCONNECT_TIMEOUT".to_owned(), "10".to_owned())].into();
+        env.extend(home.map(|home| ("HOME".to_owned(), home.to_owned())));
+        env.extend(url.password.as_ref().map(|password| ("PGPASSWORD".to_owned(), decoded(password))));
+        let mut outside = Self { url, version: String::new(), psql, env };
+        let rows = outside.sql(None, "SHOW server_version")?;
+        let said = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        said.split_whitespace().next().unwrap_or_default().clone_into(&mut outside.version);
+        if outside.version.split('.').next() != Some(major) {
+            let place = outside.url.place();
+            return Err(format!(
+                "the server at {place} is PostgreSQL {}, gates.toml says {major}\n  hint: use a server of that major version",
+                outside.version
+            ));
+        }
+        Ok(outside)
+    }
+
+    /// A server of any version; none when it cannot be spoken to.
+    pub fn any(url: Url, path: &str) -> Option<Self> {
+        let psql = which::which_in("psql", Some(path), "/").ok()?;
+        let mut env: BTreeMap<String, String> = [("PATH".to_owned(), path.to_owned()), ("PGCONNECT_TIMEOUT".to_owned(), "10".to_owned())].into();
+        env.extend(url.password.as_ref().map(|password| ("PGPASSWORD".to_owned(), decoded(password))));
+        Some(Self { url, version: String::new(), psql, env })
+    }
+
+    fn psql(&self, database: Option<&str>, more: Vec<String>) -> Result<String, String> {
+        let plain = Url { password: None, ..self.url.clone() };
+        let url = plain.of(database.unwrap_or(&self.url.database), "postgresql");
+        let mut args: Vec<String> = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned()).collect();
+        args.push(url);
+        args.extend(more);
+        let spec = Spec { exe: self.psql.clone(), args, env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
+        probe::outcome(&spec, LIMIT).map_err(|why| format!("psql at {}: {why}", self.url.place()))
+    }
+
+    /// Runs statements.
+    pub fn sql(&self, database: Option<&str>, text: &str) -> Result<Rows, String> {
+        let said = self.psql(database, vec!["-c".to_owned(), text.to_owned()])?;
+        Ok(said.lines().map(|line| line.split('|').map(|value| Some(value.to_owned())).collect()).collect())
+    }
+
+    /// Loads a file of SQL.
+    pub fn load(&self, database: &str, file: &Path) -> Result<(), String> {
+        self.psql(Some(database), vec!["-1".to_owned(), "-f".to_owned(), file.display().to_string()]).map(|_| ())
+    }
+
+    /// Drops databases with the prefix of a run.
+    pub fn drop_all(&self, names: &BTreeSet<String>, prefix: &str) -> Result<(), String> {
+        for name in names.iter().filter(|name| name.starts_with(prefix) && prefix.starts_with(PREFIX)) {
+            let there = self.sql(None, &format!("SELECT 1 FROM pg_database WHERE datname = {}", super::literal(name)))?;
+            if !there.is_empty() {
+                self.sql(None, &format!("ALTER DATABASE {} WITH IS_TEMPLATE false", quoted(name)))?;
+                self.sql(None, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Percent signs of a URL.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while index < bytes.len() {
+        let code = (bytes[index] == b'%').then(|| text.get(index + 1..index + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok())).flatten();
+        plain.push(code.unwrap_or(bytes[index]));
+        index += if code.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        let url = Url::parse("postgresql+psycopg://me:p%40ss@127.0.0.1:5433/db?sslmode=disable").expect("good");
+        assert_eq!(url.of("x", "postgresql"), "postgresql://me:p%40ss@127.0.0.1:5433/x?sslmode=disable");
+        assert!(url.is_loopback());
+        assert_eq!(decoded(url.password().expect("given")), "p@ss");
+        assert_eq!(format!("{url:?}"), "Url(127.0.0.1:5433)", "no password in a message");
+        assert!(!Url::parse("postgres://db.example.invalid/").expect("good").is_loopback());
+        assert!(Url::parse("postgres://[::1]:5432/x").expect("good").is_loopback());
+        for wrong in ["mysql://h/d", "h:5432", "postgresql:///x?host=/tmp", "postgresql://a,b/x"] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
