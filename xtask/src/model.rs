@@ -13,7 +13,7 @@ pub enum Exit {
     Fail,
     /// The command line or gates.toml is wrong.
     Usage,
-    /// A pin, a tool, a secret or a set-up step is not as required.
+    /// A pin, a tool, a secret or a set-up step is not as required, or a service does not come up.
     Environment,
     /// Nothing ran.
     Nothing,
@@ -31,7 +31,7 @@ impl Exit {
         (Self::Pass, "pass: everything asked for ran here and passed"),
         (Self::Fail, "fail: a gate failed, flaked under flaky = \"fail\", timed out, skipped undeclared or lost tests"),
         (Self::Usage, "usage: the command line or gates.toml is wrong"),
-        (Self::Environment, "environment: a pin, a tool, a secret or a set-up step is not as required"),
+        (Self::Environment, "environment: a pin, a tool, a secret or a set-up step is not as required, or a service does not come up"),
         (Self::Nothing, "nothing ran"),
         (Self::Broken, "broken: something could not be judged"),
         (Self::Interrupted, "interrupted by Ctrl-C"),

@@ -291,9 +291,15 @@ impl Record {
         self.ended && self.head.partial.is_none() && self.cancelled.is_none() && self.source_held()
     }
 
+    /// Version and place of each database server.
+    pub fn servers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.services.iter().filter_map(|ready| Some((ready.version.as_deref()?, ready.shown.as_str())))
+    }
+
     /// The pins and profile of the run in one word: two runs with the same are comparable.
     pub fn terms(&self) -> String {
         let mut words: Vec<String> = self.runtimes.iter().map(|found| format!("{}={} {}", found.runtime, found.version, found.exe)).collect();
+        words.extend(self.servers().map(|(version, place)| format!("postgres={version} {place}")));
         words.sort();
         words.push(format!("profile={}", self.head.profile));
         words.join(";")

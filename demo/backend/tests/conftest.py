@@ -1,16 +1,59 @@
-"""Every test has a service of its own."""
+"""Every test has the real database to itself: it works inside a transaction that is undone afterwards."""
 
 from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.orm import Session
 
+from app import database
 from app.main import create_app
+from app.models import Base
+from app.store import Store
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The migrated database that DATABASE_URL names; `cargo xtask gate backend-tests` makes one."""
+    engine = database.engine_from_environment()
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
-def client() -> Iterator[TestClient]:
-    with TestClient(create_app()) as client:
+def connection(engine: Engine) -> Iterator[Connection]:
+    """A connection whose outer transaction is undone; numbers begin at 1."""
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.connect() as connection, connection.begin() as outer:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        yield connection
+        outer.rollback()
+
+
+@pytest.fixture
+def session(connection: Connection) -> Iterator[Session]:
+    """A session in which commit and rollback act on savepoints."""
+    with Session(connection, join_transaction_mode="create_savepoint") as session:
+        yield session
+
+
+@pytest.fixture
+def store(session: Session) -> Store:
+    return Store(session)
+
+
+@pytest.fixture
+def client(engine: Engine, connection: Connection) -> Iterator[TestClient]:
+    """The service; each request has a session as in production, inside the test's transaction."""
+    app = create_app(engine)
+
+    def session() -> Iterator[Session]:
+        with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
+            yield session
+
+    app.dependency_overrides[database.session] = session
+    with TestClient(app) as client:
         yield client
 
 

@@ -10,4 +10,8 @@ it("changes pages and says which one is shown", async () => {
   await user.click(screen.getByRole("button", { name: "Purchases" }));
   expect(await screen.findByRole("heading", { name: "Purchases" })).toBeVisible();
   expect(await screen.findByRole("article", { name: "Purchase 1" })).toBeVisible();
+  for (const name of ["Master products", "Dashboard"]) {
+    await user.click(screen.getByRole("button", { name }));
+    expect(await screen.findByRole("heading", { name })).toBeVisible();
+  }
 });

@@ -1,11 +1,13 @@
 import { useState } from "react";
 
+import { Dashboard } from "./pages/Dashboard";
 import { Inventory } from "./pages/Inventory";
+import { MasterProducts } from "./pages/MasterProducts";
 import { Purchases } from "./pages/Purchases";
 
-const PAGES = { Inventory, Purchases };
+const PAGES = { Inventory, Purchases, "Master products": MasterProducts, Dashboard: () => <Dashboard /> };
 
-/** The shell: two pages and a menu. */
+/** The shell: pages and a menu. */
 export function App() {
   const [page, setPage] = useState<keyof typeof PAGES>("Inventory");
   const Page = PAGES[page];

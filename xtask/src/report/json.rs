@@ -35,6 +35,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         "config": record.head.config.as_ref().map(|file| &file.digest),
         "refused": record.refused.as_ref().map(|(_, problems)| problems),
         "runtimes": record.runtimes,
+        "services": record.services,
         "credited": record.credited,
         "unjudged": record.unjudged,
         "phases": phases,

@@ -77,8 +77,9 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
     for phase in &record.unjudged {
         lines.push(grammar.line("", &format!("requires {phase}: not judged")));
     }
-    if !record.runtimes.is_empty() {
-        let used: Vec<String> = record.runtimes.iter().map(|found| format!("{} {} ({})", found.kind, found.version, found.exe)).collect();
+    let runtimes = record.runtimes.iter().map(|found| format!("{} {} ({})", found.kind, found.version, found.exe));
+    let used: Vec<String> = runtimes.chain(record.servers().map(|(version, place)| format!("PostgreSQL {version} ({place})"))).collect();
+    if !used.is_empty() {
         lines.push(grammar.line("ran on", &used.join(" · ")));
     }
     if let (Some(start), Some(end)) = (&record.source_start, &record.source_end)

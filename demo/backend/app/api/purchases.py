@@ -1,61 +1,61 @@
 """Routes of purchases and of the mileage log."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from app.api.schemas import ItemOut, LineIn, MileageOut, PurchaseIn, PurchaseOut, TripIn
-from app.domain import purchases
-from app.domain.mileage import Trip, total_kilometres
+from app.domain.mileage import Trip
 from app.domain.products import normalise_sku
-from app.domain.purchases import Line, Purchase
+from app.domain.purchases import Line
+from app.store import Stored
 
 router = APIRouter(tags=["purchases"])
 
 
 @router.post("/purchases", status_code=201)
-def create(request: Request, body: PurchaseIn) -> PurchaseOut:
+def create(store: Stored, body: PurchaseIn) -> PurchaseOut:
     """Begin a draft."""
-    store = request.app.state.store
-    return PurchaseOut.of(store.keep(Purchase(number=store.next_purchase(), seller=body.seller, day=body.day)))
+    return PurchaseOut.of(store.create(body.seller, body.day))
 
 
 @router.get("/purchases")
-def all_purchases(request: Request) -> list[PurchaseOut]:
+def all_purchases(store: Stored) -> list[PurchaseOut]:
     """All purchases, newest first."""
-    return [PurchaseOut.of(purchase) for _, purchase in sorted(request.app.state.store.purchases.items(), reverse=True)]
+    return [PurchaseOut.of(purchase) for purchase in store.purchases()]
 
 
 @router.get("/purchases/{number}")
-def one(request: Request, number: int) -> PurchaseOut:
+def one(store: Stored, number: int) -> PurchaseOut:
     """One purchase."""
-    return PurchaseOut.of(request.app.state.store.purchase(number))
+    return PurchaseOut.of(store.purchase(number))
+
+
+@router.delete("/purchases/{number}", status_code=204)
+def discard(store: Stored, number: int) -> None:
+    """Remove a draft with everything in it."""
+    store.discard(number)
 
 
 @router.post("/purchases/{number}/lines", status_code=201)
-def add_line(request: Request, number: int, body: LineIn) -> PurchaseOut:
+def add_line(store: Stored, number: int, body: LineIn) -> PurchaseOut:
     """Add a line to a draft."""
-    store = request.app.state.store
     product = store.product(normalise_sku(body.sku))
-    line = Line(sku=product.sku, quantity=body.quantity, unit_cost=body.unit_cost)
-    return PurchaseOut.of(store.keep(purchases.add_line(store.purchase(number), line)))
+    return PurchaseOut.of(store.add_line(number, Line(sku=product.sku, quantity=body.quantity, unit_cost=body.unit_cost)))
 
 
 @router.post("/purchases/{number}/trips", status_code=201)
-def add_trip(request: Request, number: int, body: TripIn) -> PurchaseOut:
+def add_trip(store: Stored, number: int, body: TripIn) -> PurchaseOut:
     """Add a trip to a draft."""
-    store = request.app.state.store
-    trip = Trip(day=body.day, kilometres=body.kilometres, purpose=body.purpose)
-    return PurchaseOut.of(store.keep(purchases.add_trip(store.purchase(number), trip)))
+    return PurchaseOut.of(store.add_trip(number, Trip(day=body.day, kilometres=body.kilometres, purpose=body.purpose)))
 
 
 @router.post("/purchases/{number}/finalize")
-def finalize(request: Request, number: int) -> list[ItemOut]:
+def finalize(store: Stored, number: int) -> list[ItemOut]:
     """Fix a draft; gives the items that are now in stock."""
-    store = request.app.state.store
     return [ItemOut.of(item, store.product(item.sku)) for item in store.finalize(number)]
 
 
 @router.get("/mileage/{year}")
-def mileage(request: Request, year: int) -> MileageOut:
+def mileage(store: Stored, year: int) -> MileageOut:
     """Kilometres of a year over all purchases."""
-    trips = [trip for purchase in request.app.state.store.purchases.values() for trip in purchase.trips]
-    return MileageOut(year=year, kilometres=total_kilometres(trips, year), trips=sum(trip.day.year == year for trip in trips))
+    kilometres, trips = store.kilometres(year)
+    return MileageOut(year=year, kilometres=kilometres, trips=trips)

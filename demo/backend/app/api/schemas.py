@@ -16,6 +16,7 @@ class ProductIn(BaseModel):
     title: str
     category: Category
     variant: str = ""
+    attributes: dict[str, str] = {}
 
 
 class ProductOut(BaseModel):
@@ -25,12 +26,20 @@ class ProductOut(BaseModel):
     title: str
     category: Category
     variant: str
+    attributes: dict[str, str]
     label: str
 
     @classmethod
     def of(cls, product: MasterProduct) -> "ProductOut":
         """The wire form of an article."""
-        return cls(sku=product.sku, title=product.title, category=product.category, variant=product.variant, label=product.label)
+        return cls(
+            sku=product.sku,
+            title=product.title,
+            category=product.category,
+            variant=product.variant,
+            attributes=product.attributes,
+            label=product.label,
+        )
 
 
 class PurchaseIn(BaseModel):
@@ -105,6 +114,13 @@ class Move(BaseModel):
     status: Status
 
 
+class MoveOut(BaseModel):
+    """One change of an item's state."""
+
+    before: Status
+    after: Status
+
+
 class InventoryOut(BaseModel):
     """Items and the cents bound in them."""
 
@@ -118,3 +134,13 @@ class MileageOut(BaseModel):
     year: int
     kilometres: int
     trips: int
+
+
+class DashboardOut(BaseModel):
+    """The shop in numbers."""
+
+    items: dict[Status, int]
+    value: int
+    drafts: int
+    year: int
+    kilometres: int

@@ -1,7 +1,7 @@
 """Master products: what an article is, whatever its condition or price."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.domain.errors import Invalid
@@ -33,6 +33,7 @@ class MasterProduct:
     title: str
     category: Category
     variant: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.title.strip():

@@ -90,6 +90,11 @@ def finalize(purchase: Purchase) -> Purchase:
     return replace(purchase, state=State.FINALIZED)
 
 
+def discard(purchase: Purchase) -> Purchase:
+    """The purchase, which may be removed: only a draft may."""
+    return _open(purchase)
+
+
 def landed_costs(purchase: Purchase) -> list[tuple[str, int]]:
     """Article and cost of every single piece: its price and its share of the travel, by value."""
     pieces = [(line.sku, line.unit_cost) for line in purchase.lines for _ in range(line.quantity)]

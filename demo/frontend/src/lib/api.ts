@@ -2,11 +2,14 @@
 
 export type ItemStatus = "in_stock" | "listed" | "sold" | "written_off";
 
+export type Category = "games" | "books" | "electronics";
+
 export interface Product {
   sku: string;
   title: string;
-  category: "games" | "books" | "electronics";
+  category: Category;
   variant: string;
+  attributes: Record<string, string>;
   label: string;
 }
 
@@ -47,6 +50,14 @@ export interface Purchase {
   travel: number;
 }
 
+export interface DashboardFigures {
+  items: Record<ItemStatus, number>;
+  value: number;
+  drafts: number;
+  year: number;
+  kilometres: number;
+}
+
 /** The service refused; the message is its own. */
 export class ApiError extends Error {
   constructor(
@@ -69,7 +80,9 @@ async function call<T>(path: string, body?: unknown): Promise<T> {
 }
 
 export const api = {
+  dashboard: (year: number) => call<DashboardFigures>(`/dashboard?year=${year}`),
   products: () => call<Product[]>("/products"),
+  addProduct: (product: Pick<Product, "sku" | "title" | "category">) => call<Product>("/products", product),
   purchases: () => call<Purchase[]>("/purchases"),
   inventory: (q: string, status: ItemStatus | "all") => {
     const query = new URLSearchParams({ ...(q ? { q } : {}), ...(status === "all" ? {} : { status }) }).toString();

@@ -1,5 +1,5 @@
 /** How numbers and states are written for people. */
-import type { ItemStatus } from "./api";
+import type { Category, ItemStatus } from "./api";
 
 /** Cents as euros with two decimals. */
 export function euros(cents: number): string {
@@ -20,6 +20,12 @@ export const STATUS_LABEL: Record<ItemStatus, string> = {
   listed: "Listed",
   sold: "Sold",
   written_off: "Written off",
+};
+
+export const CATEGORY_LABEL: Record<Category, string> = {
+  games: "Games",
+  books: "Books",
+  electronics: "Electronics",
 };
 
 /** States that may follow a state. */

@@ -2,6 +2,7 @@
 import type { ItemStatus } from "./api";
 
 export const keys = {
+  dashboardOf: (year: number) => ["dashboard", year] as const,
   products: ["products"] as const,
   purchases: ["purchases"] as const,
   inventory: ["inventory"] as const,

@@ -34,6 +34,34 @@ const ok = (body: unknown, status = 200): Answer => ({ status, body });
 
 const ROUTES: [string, RegExp, Handler][] = [
   ["GET", /^\/api\/products$/, (world) => ok(world.products)],
+  [
+    "POST",
+    /^\/api\/products$/,
+    (world, _match, _url, body: Pick<Product, "sku" | "title" | "category">) => {
+      if (world.products.some((product) => product.sku === body.sku)) return ok({ detail: `product ${body.sku} exists` }, 409);
+      const product: Product = { ...body, variant: "", attributes: {}, label: body.title };
+      world.products = [...world.products, product];
+      return ok(product, 201);
+    },
+  ],
+  [
+    "GET",
+    /^\/api\/dashboard$/,
+    (world, _match, url) => {
+      const year = Number(url.searchParams.get("year"));
+      const items = { in_stock: 0, listed: 0, sold: 0, written_off: 0 };
+      for (const item of world.items) items[item.status] += 1;
+      const ours = world.items.filter((item) => item.status === "in_stock" || item.status === "listed");
+      const trips = world.purchases.flatMap((purchase) => purchase.trips).filter((trip) => trip.day.startsWith(String(year)));
+      return ok({
+        items,
+        value: ours.reduce((sum, item) => sum + item.cost, 0),
+        drafts: world.purchases.filter((purchase) => purchase.state === "draft").length,
+        year,
+        kilometres: trips.reduce((sum, trip) => sum + trip.kilometres, 0),
+      });
+    },
+  ],
   ["GET", /^\/api\/purchases$/, (world) => ok([...world.purchases].reverse())],
   [
     "GET",
@@ -141,8 +169,8 @@ export async function gone(query: () => HTMLElement | null) {
 export function smallWorld(): World {
   return {
     products: [
-      { sku: "BOOK-7", title: "Atlas", category: "books", variant: "", label: "Atlas" },
-      { sku: "SNES-001", title: "Star Quest", category: "games", variant: "PAL", label: "Star Quest (PAL)" },
+      { sku: "BOOK-7", title: "Atlas", category: "books", variant: "", attributes: {}, label: "Atlas" },
+      { sku: "SNES-001", title: "Star Quest", category: "games", variant: "PAL", attributes: { region: "PAL", box: "yes" }, label: "Star Quest (PAL)" },
     ],
     purchases: [{ number: 1, seller: "Flea market", day: "2026-03-01", state: "draft", lines: [], trips: [], goods: 0, travel: 0 }],
     items: [

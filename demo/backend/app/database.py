@@ -1,0 +1,22 @@
+"""Where the database is, and one transaction a request."""
+
+import os
+from collections.abc import Iterator
+
+from fastapi import Request
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+
+
+def engine_from_environment() -> Engine:
+    """An engine for ``DATABASE_URL``."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        raise RuntimeError("DATABASE_URL is not set: it names the PostgreSQL database, such as postgresql+psycopg://user@host/name")
+    return create_engine(url, pool_pre_ping=True)
+
+
+def session(request: Request) -> Iterator[Session]:
+    """A session whose transaction ends with the request: kept when it went well, undone otherwise."""
+    with Session(request.app.state.engine) as session, session.begin():
+        yield session

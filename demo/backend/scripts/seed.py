@@ -1,0 +1,44 @@
+"""Fills a database by the application's own ways: articles, purchases with trips, stock in every state."""
+
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sqlalchemy.orm import Session  # noqa: E402
+
+from app.database import engine_from_environment  # noqa: E402
+from app.domain.inventory import Status  # noqa: E402
+from app.domain.mileage import Trip  # noqa: E402
+from app.domain.products import Category, MasterProduct  # noqa: E402
+from app.domain.purchases import Line  # noqa: E402
+from app.store import Store  # noqa: E402
+
+FIRST = date(2026, 1, 5)
+PURCHASES = 12
+
+
+def seed(store: Store) -> None:
+    """The same data every time."""
+    for number in range(1, 9):
+        category = list(Category)[number % 3]
+        store.add_product(MasterProduct(f"SKU-{number}", f"Article {number}", category, attributes={"region": "PAL" if number % 2 else "NTSC"}))
+    for number in range(PURCHASES):
+        day = FIRST + timedelta(days=7 * number)
+        purchase = store.create(f"Seller {number % 4}", day).number
+        for line in range(1 + number % 3):
+            store.add_line(purchase, Line(f"SKU-{1 + (number + line) % 8}", 1 + line, 250 * (1 + number)))
+        if number % 2:
+            store.add_trip(purchase, Trip(day - timedelta(days=1), 10 + number, "collect"))
+        if number % 4 != 3:
+            for item in store.finalize(purchase)[:2]:
+                store.move(item.number, Status.LISTED if item.number % 3 else Status.WRITTEN_OFF)
+                if item.number % 5 == 1 and item.number % 3:
+                    store.move(item.number, Status.SOLD)
+
+
+if __name__ == "__main__":
+    with Session(engine_from_environment()) as session, session.begin():
+        seed(Store(session))
+    print(f"{PURCHASES} purchases")
