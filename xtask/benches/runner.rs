@@ -1,5 +1,5 @@
 //! Ratios against the machine's own limits, interleaved in one run: a gibibyte of output against `cmd > file`, a thousand gates of
-//! `true` against ninja and against plain threads.
+//! `true` against ninja and against plain threads; and how long the demo's databases take.
 //!
 //! `cargo bench --profile tool` builds with the profile of the alias. `ninja` must be on PATH (Debian package `ninja-build`, or the
 //! package `ninja` of PyPI). Folders are new in each round and are left to the end: deleting many files between
@@ -23,7 +23,8 @@ const GATES: usize = 1000;
 fn main() {
     let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")).expect("temporary folder");
     let arguments: Vec<String> = std::env::args().collect();
-    let wants = |name: &str| !arguments.iter().any(|word| word == "log" || word == "noop") || arguments.iter().any(|word| word == name);
+    let chosen = ["log", "noop", "database"].iter().any(|name| arguments.iter().any(|word| word == name));
+    let wants = |name: &str| !chosen || arguments.iter().any(|word| word == name);
     if wants("log") {
         log(folder.path());
     }
@@ -31,6 +32,33 @@ fn main() {
         noop(folder.path(), 8);
         noop(folder.path(), 2);
     }
+    if wants("database") {
+        database();
+    }
+}
+
+/// The demo's database: a clone of its migrated template against migrating an empty one, both as the events of a run tell them.
+fn database() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let (mut clones, mut migrations) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        // `schema-drift` wants a clone an iteration, `fresh-db` runs the migrations itself.
+        seconds(&mut xtask(root, &["gate", "schema-drift", "fresh-db", "--runs", "4", "--jobs", "1"]));
+        let text = fs::read_to_string(root.join(".gates/runs/latest/events.jsonl")).expect("a journal");
+        for line in text.lines() {
+            let event: serde_json::Value = serde_json::from_str(line).expect("an event");
+            let (ready, built, ended) = (&event["kind"]["DatabaseReady"], &event["kind"]["TemplateBuilt"], &event["kind"]["ProcEnded"]);
+            if ready["state"] == "migrated" {
+                clones.push(ready["took"].as_f64().expect("milliseconds"));
+            } else if built["took"].is_u64() {
+                migrations.push(built["took"].as_f64().expect("milliseconds"));
+            } else if ended["fact"]["step"] == "upgrade" {
+                migrations.push(ended["fact"]["took"].as_f64().expect("milliseconds"));
+            }
+        }
+    }
+    let (count, clone, migration) = (clones.len(), median(clones), median(migrations));
+    println!("a clone of the migrated template {clone:.0} ms (median of {count}, at most 100), migrating an empty database {migration:.0} ms");
 }
 
 /// Seconds of a command that must succeed.

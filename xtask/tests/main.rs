@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the world outside")]
 
 mod commands;
+mod databases;
 mod false_greens;
 mod house;
 mod journal;
@@ -12,4 +13,5 @@ mod processes;
 mod reader;
 mod runs;
 mod secrets;
+mod services;
 mod support;

@@ -65,16 +65,14 @@ fn start(more: &str, extra: &str) -> Stubborn {
     Stubborn { sandbox, run, pids, runner }
 }
 
-impl Stubborn {
-    /// Every process is gone within the budget of eight seconds, by the kernel's own word.
-    #[track_caller]
-    fn all_gone(pids: &[i32]) {
-        for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
-            let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-            let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-            let ended = poll(&mut fds, Some(&Timespec { tv_sec: 8, tv_nsec: 0 })).expect("poll");
-            assert_eq!(ended, 1, "{pid:?} lives on: {}", xtask::process::tree::command_line(pid.as_raw_nonzero().get()));
-        }
+/// Every process is gone within the budget of eight seconds, by the kernel's own word.
+#[track_caller]
+pub(crate) fn all_gone(pids: &[i32]) {
+    for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+        let ended = poll(&mut fds, Some(&Timespec { tv_sec: 8, tv_nsec: 0 })).expect("poll");
+        assert_eq!(ended, 1, "{pid:?} lives on: {}", xtask::process::tree::command_line(pid.as_raw_nonzero().get()));
     }
 }
 
@@ -82,7 +80,7 @@ impl Stubborn {
 fn a_timeout_ends_all_of_it() {
     let stubborn = start("timeout = '4s'\ngrace = '300ms'", "");
     let status = end_of(stubborn.run);
-    Stubborn::all_gone(&stubborn.pids);
+    all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(1));
     assert_eq!(stubborn.sandbox.verdict("g"), "fail");
     let tree = stubborn.sandbox.events().into_iter().find_map(|event| match event.kind {
@@ -97,7 +95,7 @@ fn ctrl_c_ends_all_of_it_in_order() {
     let stubborn = start("grace = '300ms'", "");
     kill_process(Pid::from_child(&stubborn.run), Signal::INT).expect("sent");
     let status = end_of(stubborn.run);
-    Stubborn::all_gone(&stubborn.pids);
+    all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(130));
     assert_eq!(stubborn.sandbox.verdict("g"), "cancelled");
 }
@@ -116,7 +114,7 @@ fn ctrl_c_twice_ends_all_of_it_at_once() {
     crate::support::within("the first Ctrl-C being noted", cancelled);
     kill_process(Pid::from_child(&stubborn.run), Signal::INT).expect("sent");
     let status = end_of(stubborn.run);
-    Stubborn::all_gone(&stubborn.pids);
+    all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(130));
 }
 
@@ -125,7 +123,7 @@ fn sigterm_ends_all_of_it() {
     let stubborn = start("grace = '300ms'", "");
     kill_process(Pid::from_child(&stubborn.run), Signal::TERM).expect("sent");
     let status = end_of(stubborn.run);
-    Stubborn::all_gone(&stubborn.pids);
+    all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(143));
 }
 
@@ -134,7 +132,7 @@ fn sigkill_of_the_runner_leaves_nothing_and_a_red_report() {
     let stubborn = start("", "");
     kill_process(stubborn.runner, Signal::KILL).expect("sent");
     let status = end_of(stubborn.run);
-    Stubborn::all_gone(&stubborn.pids);
+    all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(70));
     assert_eq!(stubborn.sandbox.verdict("g"), "broken");
     assert_eq!(stubborn.sandbox.junit().1.errors, 2, "the gate, and the run itself");
@@ -146,8 +144,8 @@ fn sigkill_of_the_guard_leaves_nothing() {
     kill_process(Pid::from_child(&stubborn.run), Signal::KILL).expect("sent");
     let status = end_of(stubborn.run);
     assert_eq!(status.signal(), Some(9));
-    Stubborn::all_gone(&stubborn.pids);
-    Stubborn::all_gone(&[stubborn.runner.as_raw_nonzero().get()]);
+    all_gone(&stubborn.pids);
+    all_gone(&[stubborn.runner.as_raw_nonzero().get()]);
 }
 
 #[test]
@@ -155,7 +153,7 @@ fn what_a_gate_leaves_behind_is_ended_and_told() {
     // The gate itself exits with 0 at once; its four children stay.
     let stubborn = start("", ", 'leave'");
     let status = end_of(stubborn.run);
-    Stubborn::all_gone(&stubborn.pids);
+    all_gone(&stubborn.pids);
     assert_eq!(status.code(), Some(0));
     let mut leaked: Vec<i32> = Vec::new();
     for event in stubborn.sandbox.events() {

@@ -83,7 +83,8 @@ fn process(id: &str, said: &schema::Service, file: &GatesToml, input: Input<'_>,
     report.inside(&at("cwd"), &cwd);
     let runtimes: Vec<&str> = said.runtimes.iter().map(String::as_str).filter(|id| file.runtime.contains_key(*id)).collect();
     let named: Vec<String> = databases.iter().map(|one| one.database.clone()).collect();
-    let names = Names { runtimes: &runtimes, services: &needs, databases: &named, scope: Scope::Service, ..Names::default() };
+    let reached = reached(needs.iter(), file);
+    let names = Names { runtimes: &runtimes, services: &reached, databases: &named, scope: Scope::Service, ..Names::default() };
     let words = |words: &[String], path: &[&str], report: &mut Report<'_>| -> Vec<Template> {
         words.iter().filter_map(|word| template(word, names, path, report)).collect()
     };

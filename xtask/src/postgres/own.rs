@@ -15,7 +15,7 @@ use super::home::{Home, User, others_may_enter};
 use super::wire::{Rows, Wire};
 use super::{Noted, ROLE};
 use crate::model::End;
-use crate::process::follow::{last_line, part};
+use crate::process::follow::part;
 use crate::process::spawn::{self, Spec};
 
 /// Longest time of initdb, and of a start.
@@ -195,7 +195,7 @@ fn init(home: &Home, user: User, password: &str, spec: Specs<'_>, log: &File, st
         return Ok(());
     }
     let said = File::open(start.log).map(|log| part(&log, from, u64::MAX, 16 << 10)).unwrap_or_default();
-    Err(format!("initdb ended with {end}: {}; its log: {}", last_line(&said), start.log.display()))
+    Err(format!("initdb ended with {end}: {}; its log: {}", crate::text::excerpt(&said).0, start.log.display()))
 }
 
 /// Starts the server and waits until it answers.
@@ -210,7 +210,7 @@ fn boot(home: &Home, port: u16, spec: Specs<'_>, log: &File, start: &Start<'_>) 
         let why = match child.try_wait() {
             Ok(Some(_)) => {
                 let said = File::open(start.log).map(|log| part(&log, from, u64::MAX, 16 << 10)).unwrap_or_default();
-                return Err(format!("the server ended with {} before it was ready: {}", spawn::reap(&mut child), last_line(&said)));
+                return Err(format!("the server ended with {} before it was ready: {}", spawn::reap(&mut child), crate::text::excerpt(&said).0));
             }
             Err(cause) => cause.to_string(),
             Ok(None) => match Wire::connect(&home.socket(port), ROLE, "postgres") {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -27,6 +27,9 @@ use crate::rundir::RunDir;
 
 /// Read of a failed step's log for the line that says most.
 const EXCERPT: u64 = 64 << 10;
+
+/// A server whose death a test saw may still be on its way out when the test is over.
+const DYING: Duration = Duration::from_millis(200);
 
 /// Where an attempt works, and what it may say.
 pub(super) struct Place<'a> {
@@ -73,7 +76,8 @@ fn supplied(place: &Place<'_>, gate: &Gate, supply: &mut Supply<'_>, log: &File,
     }
     let mut facts = steps(place, gate, supply, log, follower)?;
     if facts.lost.is_none() && !place.control.stop.load(Ordering::Acquire) {
-        facts.lost = supply.lost();
+        let red = facts.steps.iter().any(|step| !step.accepted());
+        facts.lost = supply.lost(if red { DYING } else { Duration::ZERO });
     }
     Ok(facts)
 }

@@ -152,10 +152,8 @@ impl Supplies {
 
     fn start_shared(&self, place: &Place<'_>, process: &Process) -> Result<Started, Short> {
         let mut needs = Vec::new();
-        for need in &process.needs {
-            if let Some(Service::Process(need)) = place.site.config.services.get(need) {
-                needs.push(self.shared(place, need)?);
-            }
+        for need in place.site.config.started_for(&process.needs) {
+            needs.push(self.shared(place, need)?);
         }
         let mut clones = Vec::new();
         for wanted in &process.databases {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::attempt::Place;
 use super::databases::{self, Copy};
@@ -11,6 +12,9 @@ use super::launch::Told;
 use super::supplies::Short;
 use crate::config::{DatabaseUse, Field, Gate, Per, Process, Step};
 use crate::event::EventKind;
+
+/// How often the dying is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Whose it is: the whole run's, the attempt's, or a worker's (from 1).
 enum Serving {
@@ -112,9 +116,8 @@ impl<'p> Supply<'p> {
             }
         }
         let clones: Vec<&Copy> = process.databases.iter().filter_map(|wanted| self.copy(&wanted.database, worker, step)).collect();
-        let needs: Vec<&Started> =
-            self.serving.iter().filter(|one| one.serves(worker)).map(Serving::started).filter(|one| process.needs.contains(&one.id)).collect();
-        instances::start(self.place, process, name, &needs, &clones)
+        let earlier: Vec<&Started> = self.serving.iter().filter(|one| one.serves(worker)).map(Serving::started).collect();
+        instances::start(self.place, process, name, &earlier, &clones)
     }
 
     /// The clone that a worker has: the step's own before the attempt's.
@@ -154,8 +157,19 @@ impl<'p> Supply<'p> {
         services.chain(named).flat_map(|(id, fields)| fields.iter().map(move |field| (id.clone(), *field))).collect()
     }
 
-    /// What the attempt stood on and no longer has: its result cannot be judged.
-    pub(super) fn lost(&self) -> Option<String> {
+    /// What the attempt stood on and no longer has: its result cannot be judged. Looks again for a while.
+    pub(super) fn lost(&self, patience: Duration) -> Option<String> {
+        let until = Instant::now() + patience;
+        loop {
+            let lost = self.lost_now();
+            if lost.is_some() || Instant::now() >= until || self.serving.is_empty() && self.held.is_empty() {
+                return lost;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn lost_now(&self) -> Option<String> {
         let service = self.serving.iter().map(Serving::started).find_map(|one| Some(format!("service {} {}", one.id, one.lost()?)));
         service.or_else(|| self.held.iter().find_map(|held| held.copy.server.lost()))
     }

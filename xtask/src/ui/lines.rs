@@ -4,7 +4,7 @@
 use console::{Style, measure_text_width, truncate_str};
 
 use crate::event::{Event, EventKind, Installed, ServiceReady};
-use crate::model::{JobId, Label, StopCause, Verdict};
+use crate::model::{JobId, Label, Skip, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
 use crate::text::{millis, visible};
@@ -92,7 +92,7 @@ impl Grammar {
                 vec![self.line("LEAK", &format!("{gate} left a process behind, which was ended: {argv}"))]
             }
             EventKind::AttemptEnded(ended) => self.attempt(&ended.job, record),
-            EventKind::JobSkipped { job, skip } => self.skipped(job, &skip.to_string(), record),
+            EventKind::JobSkipped { job, skip } => self.skipped(job, skip, record),
             EventKind::CancelRequested { force, .. } => {
                 let text = if *force { "ending everything at once" } else { "ending what runs; once more ends it at once" };
                 vec![self.line("CANCEL", text)]
@@ -126,11 +126,15 @@ impl Grammar {
         vec![self.line(verb, &format!("{} {done}/{} {}{runs}{reason}", Self::took(state.took), record.head.gates.len(), gate.id))]
     }
 
-    fn skipped(self, job: &JobId, why: &str, record: &Record) -> Vec<String> {
+    fn skipped(self, job: &JobId, skip: &Skip, record: &Record) -> Vec<String> {
         // What we cancelled ourselves stays quiet, and a gate says it once for all its iterations.
         if record.cancelled.is_some() || record.jobs_of(&job.gate).filter(|(_, own)| own.skip.is_some()).count() > 1 {
             return Vec::new();
         }
+        let why = match skip {
+            Skip::Service(service, _) => format!("needs service {service}, which does not serve"), // it has said why itself
+            other => other.to_string(),
+        };
         vec![self.line("SKIP", &format!("{:>10} {}/{} {}  {why}", "", record.finished(), record.head.gates.len(), job.gate))]
     }
 }
