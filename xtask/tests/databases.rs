@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::processes::all_gone;
-use crate::support::{Sandbox, Transcript, end_of, outcome, read_fifo, tool};
+use crate::support::{Sandbox, Transcript, end_of, outcome, read_fifo, services_up, tool};
 use xtask::event::EventKind;
 use xtask::model::Outcome;
 
@@ -33,11 +33,7 @@ fn sql(text: &str) -> String {
 
 /// Ids of the servers that the latest run started.
 fn servers(sandbox: &Sandbox) -> Vec<i32> {
-    let pids = sandbox.events().into_iter().filter_map(|event| match event.kind {
-        EventKind::ServiceReady(ready) => ready.pid,
-        _ => None,
-    });
-    pids.collect()
+    services_up(sandbox).into_iter().filter_map(|ready| ready.pid).collect()
 }
 
 /// No server of this sandbox lives, and nothing is noted for the next run.

@@ -3,8 +3,8 @@
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::processes::all_gone;
-use crate::support::{Sandbox, end_of, read_fifo};
-use xtask::event::{EventKind, ServiceReady};
+use crate::support::{Sandbox, end_of, read_fifo, services_up};
+use xtask::event::EventKind;
 
 /// A service that answers on its port, says who asks, and takes its time to end.
 const SERVER: &str = r"
@@ -37,16 +37,8 @@ fn gate(id: &str, body: &str) -> String {
     format!("[gate.{id}]\nowner = 'me'\n{body}\n")
 }
 
-fn ready(sandbox: &Sandbox) -> Vec<ServiceReady> {
-    let ready = sandbox.events().into_iter().filter_map(|event| match event.kind {
-        EventKind::ServiceReady(ready) => Some(*ready),
-        _ => None,
-    });
-    ready.collect()
-}
-
 fn pids(sandbox: &Sandbox) -> Vec<i32> {
-    ready(sandbox).into_iter().filter_map(|one| one.pid).collect()
+    services_up(sandbox).into_iter().filter_map(|one| one.pid).collect()
 }
 
 #[test]
@@ -59,7 +51,7 @@ fn each_scope_has_its_own_instances() {
     let body = "services = ['w']\nworkers = 2\nruns = 2\nshell = 'for url in $(echo $GATE_W_URLS | tr , \" \") $GATE_EACH_URL $GATE_WHOLE_URL; do curl -sf $url; echo; done'";
     let sandbox = sandbox(&services.concat(), &gate("g", body));
     sandbox.run(&["gate", "p"]).exits(0);
-    let names: Vec<String> = ready(&sandbox).into_iter().map(|one| one.instance).collect();
+    let names: Vec<String> = services_up(&sandbox).into_iter().map(|one| one.instance).collect();
     assert_eq!(names, ["whole", "each.g.1", "w.g.1.1", "w.g.1.2", "each.g.2", "w.g.2.1", "w.g.2.2"]);
     let said = |iteration: u32| sandbox.read(&format!(".gates/runs/latest/logs/g.{iteration}.log")).lines().map(str::to_owned).collect::<Vec<String>>();
     let (first, second) = (said(1), said(2));

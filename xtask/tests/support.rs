@@ -214,6 +214,23 @@ pub(crate) fn read_fifo(path: &Path) -> String {
     within("a gate writing to its fifo", move || std::fs::read_to_string(path).expect("the fifo is readable"))
 }
 
+/// Services of the latest run that came up; the journal may be a moment behind what they do.
+pub(crate) fn services_up(sandbox: &Sandbox) -> Vec<xtask::event::ServiceReady> {
+    let until = std::time::Instant::now() + LIMIT;
+    loop {
+        let ready = sandbox.events().into_iter().filter_map(|event| match event.kind {
+            EventKind::ServiceReady(ready) => Some(*ready),
+            _ => None,
+        });
+        let ready: Vec<xtask::event::ServiceReady> = ready.collect();
+        if !ready.is_empty() {
+            return ready;
+        }
+        assert!(std::time::Instant::now() < until, "no service came up");
+        std::thread::yield_now();
+    }
+}
+
 /// Waits for a child in a bounded time.
 pub(crate) fn end_of(mut child: Child) -> std::process::ExitStatus {
     within("the end of the run", move || child.wait().expect("it is our child"))
