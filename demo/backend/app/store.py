@@ -58,7 +58,8 @@ class Store:
         """All articles by SKU, or those that have an attribute."""
         query = select(ProductRow).order_by(ProductRow.sku)
         if attribute is not None:
-            query = query.where(ProductRow.attributes.contains(dict([attribute])))
+            name, value = attribute
+            query = query.where(ProductRow.attributes[name].astext == value)
         return [_product(row) for row in self.session.scalars(query)]
 
     def create(self, seller: str, day: date) -> Purchase:

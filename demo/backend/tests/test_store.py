@@ -73,7 +73,7 @@ def test_equal_pieces_share_a_row(store: Store) -> None:
 def test_two_rows_of_one_article_at_one_price_are_refused(store: Store) -> None:
     number = draft(store, Line("A", 1, 100))
     store.session.add(LineRow(purchase=number, sku="A", quantity=1, unit_cost=100))
-    with pytest.raises(IntegrityError, match="uq_purchase_lines_purchase_sku_unit_cost"):
+    with pytest.raises(IntegrityError, match="unique constraint"):
         store.session.flush()
 
 
@@ -125,7 +125,7 @@ def test_a_piece_is_stocked_once(store: Store) -> None:
     number = draft(store, Line("A", 1, 100))
     store.finalize(number)
     store.session.add(ItemRow(sku="A", cost=1, purchase=number, piece=1, status=Status.IN_STOCK))
-    with pytest.raises(IntegrityError, match="uq_items_purchase_piece"):
+    with pytest.raises(IntegrityError, match="unique constraint"):
         store.session.flush()
 
 
@@ -159,18 +159,18 @@ def test_an_unknown_word_is_no_state(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "constraint"),
+    ("statement", "kind"),
     [
-        ("INSERT INTO purchases (seller, day) VALUES (' ', '2026-01-01')", "ck_purchases_seller"),
-        ("INSERT INTO master_products (sku, title, category) VALUES ('A', '', 'games')", "ck_master_products_title"),
-        ("INSERT INTO items (sku, cost, purchase, piece) VALUES ('NOPE', 1, 1, 1)", "fk_items_"),
-        ("INSERT INTO purchase_lines (purchase, sku, quantity, unit_cost) VALUES (1, 'A', 0, 1)", "ck_purchase_lines_quantity"),
-        ("INSERT INTO mileage_log (purchase, day, kilometres, purpose) VALUES (1, '2026-01-01', 0, 'x')", "ck_mileage_log_kilometres"),
-        ("INSERT INTO item_moves (item, before, after) VALUES (1, 'sold', 'sold')", "ck_item_moves_change"),
+        ("INSERT INTO purchases (seller, day) VALUES (' ', '2026-01-01')", "check constraint"),
+        ("INSERT INTO master_products (sku, title, category) VALUES ('A', '', 'games')", "check constraint"),
+        ("INSERT INTO items (sku, cost, purchase, piece) VALUES ('NOPE', 1, 1, 1)", "foreign key constraint"),
+        ("INSERT INTO purchase_lines (purchase, sku, quantity, unit_cost) VALUES (1, 'A', 0, 1)", "check constraint"),
+        ("INSERT INTO mileage_log (purchase, day, kilometres, purpose) VALUES (1, '2026-01-01', 0, 'x')", "check constraint"),
+        ("INSERT INTO item_moves (item, before, after) VALUES (1, 'sold', 'sold')", "check constraint"),
     ],
 )
-def test_the_database_refuses_what_makes_no_sense(connection: Connection, statement: str, constraint: str) -> None:
-    with pytest.raises(IntegrityError, match=constraint):
+def test_the_database_refuses_what_makes_no_sense(connection: Connection, statement: str, kind: str) -> None:
+    with pytest.raises(IntegrityError, match=kind):
         connection.execute(text(statement))
 
 
