@@ -163,6 +163,9 @@ impl Judging {
         if !terms.reports || facts.stopped.is_some() || facts.reports.iter().any(|report| report.state != ReportState::Valid) {
             return;
         }
+        if facts.reports.is_empty() && facts.steps.iter().any(|step| !step.accepted()) {
+            return; // a step before the reporting one failed, which is told
+        }
         if self.totals.tests == 0 {
             self.worsen(Verdict::Broken, "the report holds no case".to_owned());
             return;

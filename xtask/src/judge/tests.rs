@@ -94,3 +94,18 @@ fn mixed_iterations_follow_the_rule() {
     check(&[&pass, &pass], FlakyRule::Fail, Verdict::Pass, Label::Stable);
     check(&[], FlakyRule::Fail, Verdict::Skipped, Label::Unclassified);
 }
+
+#[test]
+fn what_failed_before_it_could_report_failed() {
+    let expect = Expect { min_tests: 1, ..Expect::default() };
+    let terms = Terms { reports: true, expect: &expect, timeout: 1000 };
+    let early = AttemptFacts { steps: vec![step(1)], complete: true, ..AttemptFacts::default() };
+    let judged = attempt(terms, &early);
+    assert_eq!((judged.verdict, judged.unreported), (Verdict::Fail, true), "{:?}", judged.why);
+    let silent = AttemptFacts { steps: vec![step(0)], complete: true, ..AttemptFacts::default() };
+    assert_eq!(attempt(terms, &silent).verdict, Verdict::Broken);
+    let migrate = AttemptFacts { migrate: Some("x".to_owned()), complete: true, ..AttemptFacts::default() };
+    assert_eq!(attempt(terms, &migrate).why, ["migrate: x"]);
+    let stopped = AttemptFacts { stopped: Some(StopCause::Cancel), ..migrate };
+    assert_eq!(attempt(terms, &stopped).verdict, Verdict::Cancelled, "who cancels does not find a broken migration");
+}
