@@ -161,12 +161,19 @@ impl Own {
     }
 }
 
-/// Waits for a child; kills its group when the time is over.
+/// Waits for a child. When the time is over it is asked to end what it has begun, since a killed server program leaves shared memory
+/// behind; then its group is killed.
 fn finish(child: &mut Child, limit: Duration, stopped: &dyn Fn() -> bool) -> End {
-    let until = Instant::now() + limit;
+    let mut until = Instant::now() + limit;
+    let mut asked = false;
     loop {
         match child.try_wait() {
-            Ok(None) if Instant::now() < until && !stopped() => std::thread::sleep(POLL),
+            Ok(None) if Instant::now() < until && (asked || !stopped()) => std::thread::sleep(POLL),
+            Ok(None) if !asked => {
+                asked = true;
+                until = Instant::now() + QUIT;
+                spawn::signal_one(spawn::pid_of(child), Signal::TERM);
+            }
             Ok(None) => {
                 spawn::signal_group(spawn::pid_of(child), Signal::KILL);
                 return spawn::reap(child);
@@ -219,8 +226,8 @@ fn boot(home: &Home, port: u16, spec: Specs<'_>, log: &File, start: &Start<'_>) 
             },
         };
         if Instant::now() > until || (start.stopped)() {
-            spawn::signal_group(spawn::pid_of(&child), Signal::KILL);
-            spawn::reap(&mut child);
+            spawn::signal_one(spawn::pid_of(&child), Signal::QUIT);
+            finish(&mut child, QUIT, &|| false);
             return Err(format!("the server was not ready in time: {why}"));
         }
         std::thread::sleep(POLL);

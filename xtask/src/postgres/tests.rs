@@ -61,6 +61,33 @@ fn clones_are_apart_and_nobody_connects_to_a_template() {
 }
 
 #[test]
+fn a_start_that_is_cancelled_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let npm = binaries::Npm { exe: None, env: std::collections::BTreeMap::new() };
+    let found = binaries::find("15", "/usr/bin:/bin", folder.path(), &npm).expect("Debian package `postgresql-15`");
+    let (log, note) = (folder.path().join("log"), folder.path().join("note.json"));
+    for begun in ["creating subdirectories", "running bootstrap script", "ready to accept connections"] {
+        let base = std::cell::RefCell::new(None);
+        let stopped = || {
+            *base.borrow_mut() = Noted::read(&note).and_then(|noted| noted.base).or_else(|| base.borrow().clone());
+            std::fs::read_to_string(&log).is_ok_and(|said| said.contains(begun))
+        };
+        let mark = ("GATE_MARK".to_owned(), "test".to_owned());
+        let start = Start { binaries: found.clone(), log: &log, note: &note, keep: false, tmp: None, mark, stopped: &stopped };
+        let ended = Own::start(&start);
+        if begun.starts_with("ready") {
+            ended.expect("it was too late to stop it").end(); // it said so and answered in the same moment
+        } else {
+            ended.expect_err("stopped");
+            assert!(!note.exists());
+        }
+        let base = base.borrow().clone().expect("noted before anything is in it");
+        assert!(!Path::new(&base).exists(), "{begun}: {base} is left");
+        std::fs::remove_file(&log).expect("ours");
+    }
+}
+
+#[test]
 fn copy_from_stdin_is_an_error_and_not_a_wait() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let server = server(folder.path(), false);

@@ -68,6 +68,7 @@ fn supplied(place: &Place<'_>, gate: &Gate, supply: &mut Supply<'_>, log: &File,
     match supply.open() {
         Ok(()) => {}
         Err(Short::Service(id, why)) => return Err((id, why)),
+        Err(Short::Lost(why)) => return Ok(AttemptFacts { lost: Some(why), ..AttemptFacts::default() }),
         Err(Short::Migrate(why)) => return Ok(AttemptFacts { migrate: Some(why), ..AttemptFacts::default() }),
         Err(Short::Stopped) => return Ok(AttemptFacts::default()),
     }
@@ -138,6 +139,10 @@ fn steps(place: &Place<'_>, gate: &Gate, supply: &mut Supply<'_>, log: &File, fo
             }
             Err(Short::Migrate(why)) => {
                 facts.migrate = Some(why);
+                break;
+            }
+            Err(Short::Lost(why)) => {
+                facts.lost = Some(why);
                 break;
             }
             Err(Short::Stopped) => break,

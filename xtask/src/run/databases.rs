@@ -53,7 +53,7 @@ pub(super) fn take(place: &Place<'_>, wanted: &DatabaseUse, worker: Option<u32>)
     }
     let failed = |why: String| match server.lost() {
         _ if place.control.stop.load(Ordering::Acquire) => Short::Stopped,
-        lost => Short::Service(database.service.clone(), lost.unwrap_or(why)),
+        lost => Short::Lost(lost.unwrap_or_else(|| format!("no clone of database {}: {why}", database.id))),
     };
     let template = template(place, database, &wanted.state, &server)?;
     let begun = Instant::now();
@@ -87,7 +87,7 @@ fn template(place: &Place<'_>, database: &Database, state: &str, server: &Arc<Se
     let log = file_ref(&place.site.run.file(&name), &name).ok();
     let failed = match &made {
         Ok(_) => None,
-        Err(Short::Migrate(why) | Short::Service(_, why)) => Some(why.clone()),
+        Err(Short::Migrate(why) | Short::Service(_, why) | Short::Lost(why)) => Some(why.clone()),
         Err(Short::Stopped) => Some("cancelled".to_owned()),
     };
     let (id, took) = (database.id.clone(), begun.elapsed().as_millis() as u64);
@@ -98,7 +98,7 @@ fn template(place: &Place<'_>, database: &Database, state: &str, server: &Arc<Se
 }
 
 fn build(place: &Place<'_>, database: &Database, state: &str, server: &Arc<Server>, log_name: &str) -> Result<String, Short> {
-    let lost = |why: String| Short::Service(database.service.clone(), server.lost().unwrap_or(why));
+    let lost = |why: String| Short::Lost(server.lost().unwrap_or_else(|| format!("no template of database {}: {why}", database.id)));
     let name = server.create(&format!("template_{}", database.id), None).map_err(lost)?;
     let built = if state == MIGRATED {
         migrate(place, database, &server.url(&name, &database.url_scheme), log_name)
@@ -110,7 +110,7 @@ fn build(place: &Place<'_>, database: &Database, state: &str, server: &Arc<Serve
         Ok(()) => Ok(name),
         Err(short) => {
             if let Some(why) = server.lost() {
-                return Err(Short::Service(database.service.clone(), why));
+                return Err(Short::Lost(why));
             }
             server.drop_database(&name).ok(); // it is dropped with its server at the latest
             Err(short)

@@ -24,6 +24,8 @@ pub enum Short {
     Migrate(String),
     /// A service or a server did not come up: its id, the reason.
     Service(String, String),
+    /// A server that came up does not serve any more, or not this.
+    Lost(String),
     /// It was asked to end meanwhile.
     Stopped,
 }
@@ -87,7 +89,7 @@ impl Supplies {
         let mut slot = lock(&self.servers[id]);
         if let Some(made) = &*slot {
             let server = made.clone()?;
-            return server.lost().map_or(Ok(server), |why| Err(Short::Service(id.to_owned(), why)));
+            return server.lost().map_or(Ok(server), |why| Err(Short::Lost(why)));
         }
         let Some(Service::Postgres(postgres)) = place.site.config.services.get(id) else {
             return Err(Short::Service(id.to_owned(), "is not a PostgreSQL server".to_owned()));
@@ -140,7 +142,7 @@ impl Supplies {
         let mut slot = lock(&self.shared[&process.id]);
         if let Some(made) = &*slot {
             let started = made.clone()?;
-            return started.lost().map_or(Ok(started), |why| Err(Short::Service(process.id.clone(), why)));
+            return started.lost().map_or(Ok(started), |why| Err(Short::Lost(format!("service {} {why}", process.id))));
         }
         let made = self.start_shared(place, process).map(Arc::new);
         if let Ok(started) = &made {
