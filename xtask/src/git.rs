@@ -17,26 +17,23 @@ pub struct State {
 
 /// Reads the state. Outside of a git repository everything is none.
 pub fn state(root: &Path) -> State {
-    let Ok(shell) = Shell::new() else { return State::default() };
-    shell.change_dir(root);
-    // The caller's own git variables (in a hook, say) must not point us elsewhere.
-    let git = |args: &[&str]| {
-        let command = cmd!(shell, "git {args...}").env_remove("GIT_DIR").env_remove("GIT_INDEX_FILE").env_remove("GIT_WORK_TREE");
-        command.quiet().ignore_stderr().output().ok().map(|output| output.stdout)
-    };
-    let line = |args: &[&str]| git(args).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty());
     if !root.ancestors().any(|folder| folder.join(".git").exists()) {
         return State::default();
     }
-    let named = line(&["rev-parse", "HEAD", "HEAD^{tree}"]);
-    let mut named = named.as_deref().unwrap_or_default().lines().map(str::to_owned);
+    // Both are asked at once: a run waits for them before its first gate and after its last.
+    let (named, changes) = std::thread::scope(|scope| {
+        let changes = scope.spawn(|| git(root, &["status", "--porcelain=v1", "-z", "--untracked-files=normal"]));
+        (git(root, &["rev-parse", "HEAD", "HEAD^{tree}"]), changes.join().ok().flatten())
+    });
+    let named = String::from_utf8_lossy(&named.unwrap_or_default()).trim().to_owned();
+    let mut named = named.lines().map(str::to_owned);
     let (commit, tree) = (named.next(), named.next());
-    if git(&["status", "--porcelain=v1", "-z", "--untracked-files=normal"]).is_some_and(|changes| changes.is_empty()) {
+    if changes.is_some_and(|changes| changes.is_empty()) {
         return State { commit, tree, dirty: None };
     }
     let base = if commit.is_some() { "HEAD" } else { "4b825dc642cb6eb9a060e54bf8d69288fbee4904" };
-    let diff = git(&["diff", "--binary", "--no-ext-diff", "--no-textconv", base]).unwrap_or_default();
-    let untracked = git(&["ls-files", "--others", "--exclude-standard", "-z"]).unwrap_or_default();
+    let diff = git(root, &["diff", "--binary", "--no-ext-diff", "--no-textconv", base]).unwrap_or_default();
+    let untracked = git(root, &["ls-files", "--others", "--exclude-standard", "-z"]).unwrap_or_default();
     let mut hasher = blake3::Hasher::new();
     hasher.update(&diff);
     for name in untracked.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
@@ -45,4 +42,13 @@ pub fn state(root: &Path) -> State {
         hasher.update(blake3::hash(&content).as_bytes());
     }
     State { commit, tree, dirty: Some(hasher.finalize().to_hex().to_string()) }
+}
+
+/// What a git command says; none when it cannot be asked.
+fn git(root: &Path, args: &[&str]) -> Option<Vec<u8>> {
+    let shell = Shell::new().ok()?;
+    shell.change_dir(root);
+    // The caller's own git variables (in a hook, say) must not point us elsewhere.
+    let command = cmd!(shell, "git {args...}").env_remove("GIT_DIR").env_remove("GIT_INDEX_FILE").env_remove("GIT_WORK_TREE");
+    command.quiet().ignore_stderr().output().ok().map(|output| output.stdout)
 }
