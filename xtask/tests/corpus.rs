@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use xtask::flake::{Category, category};
 use xtask::junit::read::read_all;
 use xtask::model::{Outcome, ReportState};
 
@@ -42,6 +43,20 @@ fn every_row_agrees() {
         }
     }
     assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Timeouts say so in many ways, two of three without the word in type or message.
+#[test]
+fn timeouts_are_counted() {
+    let folder = corpus().join("_generated");
+    for (file, wanted) in [("playwright-retries2.xml", 3), ("vitest-basic.xml", 3), ("pytest-basic.xml", 1)] {
+        let bytes = std::fs::read(folder.join(file)).expect("the corpus has it");
+        let (_, cases) = read_all(&bytes[..]).expect("in memory");
+        let red = cases.iter().filter(|case| case.outcome.is_red());
+        let found: Vec<&str> =
+            red.filter(|case| category(&case.kind, &case.headline(), &case.text).0 == Category::Timeout).map(|case| case.name.as_str()).collect();
+        assert_eq!(found.len(), wanted, "{file}: {found:?}");
+    }
 }
 
 #[test]

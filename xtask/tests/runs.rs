@@ -114,13 +114,23 @@ fn iterations_have_places_of_their_own_and_labels() {
     let script = "mkdir -p \"$GATE_OUT\"; echo $GATE_ITERATION > \"$GATE_OUT/n\"; f='<failure message=\"odd\"/>'; [ $((GATE_ITERATION % 2)) = 1 ] || f=''\n\
                   echo \"<testsuite><testcase classname='k' name='flaky'>$f</testcase><testcase classname='k' name='stable'/><testcase classname='k' name='bad'><failure/></testcase></testsuite>\" > \"$GATE_JUNIT\"; exit 1";
     let sandbox = Sandbox::with_gate(&format!("shell = '''{script}'''"));
-    sandbox.run(&["gate", "p", "--runs", "4"]).exits(1).says("4 of 4 iterations failed").says("flaky 1 · failing 1").says("stable 1").says("52.7 %");
+    sandbox
+        .run(&["gate", "p", "--runs", "4"])
+        .exits(1)
+        .says("4 of 4 iterations failed")
+        .says("flaky 1 · failing 1")
+        .says("stable 1")
+        .says("52.7 %")
+        .says("flaky 2/4, unknown, at most 90.2 % a run");
     for iteration in 1..=4 {
         assert_eq!(sandbox.read(&format!(".gates/runs/latest/out/g.{iteration}/n")).trim(), iteration.to_string());
     }
     let cases = sandbox.cases();
     assert_eq!(cases.len(), 3, "one case an identity, whatever the number of iterations");
     assert_eq!(cases["g k::flaky"].retries.len(), 2);
+    let flaky = sandbox.report()["gates"][0]["not_stable"].as_array().expect("a list").iter().find(|case| case["name"] == "k::flaky").cloned();
+    let flaky = flaky.expect("it is not stable");
+    assert_eq!((flaky["red"].as_u64(), flaky["ran"].as_u64(), flaky["upper95"].as_str()), (Some(2), Some(4), Some("0.9024")));
     assert_eq!(outcome(&cases, "g k::flaky"), Some(Outcome::Passed), "under flaky = \"warn\"");
     assert_eq!(outcome(&cases, "g k::bad"), Some(Outcome::Failed));
 }

@@ -59,10 +59,12 @@ fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
             label: if case.outcomes.len() > 1 { case.label() } else { Label::Unclassified },
             red: (case.red(), case.outcomes.len() as u32),
             outcome: case.outcomes.values().copied().max().unwrap_or_default(),
+            category: case.category().map_or("unknown", |(category, _)| category.word()),
+            bound: case.upper_bound(),
         })
     });
     let iterations = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
-    let bound = crate::flake::upper_bound_none_failed(iterations);
+    let bound = crate::flake::upper_bound(0, iterations);
     Tally { red: red.collect(), labels: cases.labels(), iterations, bound, program: program.to_owned(), folder: folder(run) }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 
 use crate::event::PlannedGate;
-use crate::flake;
+use crate::flake::{self, Category};
 use crate::junit::{Case, read};
-use crate::model::{FileRef, Label, Location, Outcome, ReportState, Verdict};
+use crate::model::{FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
 use crate::record::{JobRecord, Record};
 use crate::rundir::{RunDir, check_ref};
 
@@ -22,6 +22,8 @@ pub struct CaseLine {
     pub line: Option<u32>,
     /// Outcome by iteration.
     pub outcomes: BTreeMap<u32, Outcome>,
+    /// Kind of failure by red iteration, with the rule that said so.
+    pub categories: BTreeMap<u32, (Category, &'static str)>,
     /// Seconds of the slowest iteration.
     pub seconds: f64,
     /// Of the worst iteration: type, message, text, place.
@@ -50,6 +52,22 @@ impl CaseLine {
             Outcome::Skipped | Outcome::NotRun if passed => Outcome::Passed,
             Outcome::Passed | Outcome::Skipped | Outcome::NotRun | Outcome::Failed | Outcome::Error => worst,
         }
+    }
+
+    /// Iterations that gave a result: passed, failed or error.
+    pub fn ran(&self) -> u32 {
+        self.outcomes.values().filter(|outcome| **outcome == Outcome::Passed || outcome.is_red()).count() as u32
+    }
+
+    /// The kind of its failures: that of most red iterations, the weightier where two are equal.
+    pub fn category(&self) -> Option<(Category, &'static str)> {
+        let count = |wanted: Category| self.categories.values().filter(|(category, _)| *category == wanted).count();
+        self.categories.values().copied().max_by_key(|(category, _)| (count(*category), std::cmp::Reverse(*category)))
+    }
+
+    /// Upper bound on its failure rate, from the iterations that gave a result.
+    pub fn upper_bound(&self) -> f64 {
+        flake::upper_bound(self.red(), self.ran())
     }
 
     /// Iterations in which it was red.
@@ -152,6 +170,7 @@ impl GateCases {
                 file: String::new(),
                 line: None,
                 outcomes: BTreeMap::new(),
+                categories: BTreeMap::new(),
                 seconds: 0.0,
                 kind: String::new(),
                 message: String::new(),
@@ -168,6 +187,9 @@ impl GateCases {
         let worst_before = line.outcomes.values().copied().max();
         let outcome = line.outcomes.entry(iteration).or_insert(case.outcome);
         *outcome = (*outcome).max(case.outcome);
+        if case.outcome.is_red() {
+            line.categories.entry(iteration).or_insert_with(|| flake::category(&case.kind, &case.headline(), &case.text));
+        }
         line.seconds = line.seconds.max(case.seconds.unwrap_or(0.0));
         if line.file.is_empty() {
             line.file = if case.file.is_empty() && case.classname.contains('/') { case.classname.clone() } else { case.file.clone() };
@@ -217,6 +239,9 @@ impl GateCases {
             line.message = why.cloned().unwrap_or_default();
             line.text = judged.why.join("\n");
             line.at = place.filter(|_| !red_case);
+            let by_clock = job.facts.stopped == Some(StopCause::Timeout);
+            let own = if by_clock { (Category::Timeout, "gate-timeout") } else { flake::category(&line.kind, &line.message, &line.text) };
+            line.categories.insert(iteration, own);
         }
     }
 

@@ -71,6 +71,8 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         properties.push(("gate.runs".to_owned(), case.outcomes.len().to_string()));
         properties.push(("gate.failed_runs".to_owned(), case.red().to_string()));
         properties.push(("gate.state".to_owned(), case.label().word().to_owned()));
+        properties.push(("gate.upper95".to_owned(), format!("{:.4}", case.upper_bound())));
+        properties.extend(case.category().map(|(category, _)| ("gate.category".to_owned(), category.word().to_owned())));
     }
     let place = case.at.as_ref();
     OutCase {

@@ -26,6 +26,10 @@ pub struct RedCase {
     pub red: (u32, u32),
     /// Worst outcome.
     pub outcome: Outcome,
+    /// Kind of failure.
+    pub category: &'static str,
+    /// Upper bound on its failure rate.
+    pub bound: f64,
 }
 
 /// What the summary needs beside the record.
@@ -149,7 +153,11 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
                 continue;
             }
             let at = case.at.as_ref().map(|at| format!("  {at}")).unwrap_or_default();
-            let times = if case.red.1 > 1 { format!("  {} {}/{}", case.label.word(), case.red.0, case.red.1) } else { String::new() };
+            let times = if case.red.1 > 1 {
+                format!("  {} {}/{}, {}, at most {:.1} % a run", case.label.word(), case.red.0, case.red.1, case.category, case.bound * 100.0)
+            } else {
+                String::new()
+            };
             lines.push(grammar.line(case.outcome.word(), &format!("{}{at}{times}", case.name)));
             if !case.message.is_empty() {
                 lines.push(grammar.line("", &format!("  {}", case.message)));
