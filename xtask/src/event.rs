@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CancelCause, Expect, FileRef, FlakyRule, JobId, Policy, ReportFact, Skip, StepFact, StopCause};
+use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Policy, ReportFact, Skip, StepFact, StopCause};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +131,9 @@ pub struct RunStarted {
     pub jobs: u32,
     /// What a flaky gate does to the verdict.
     pub flaky: Option<FlakyRule>,
+    /// A criterion that cannot be judged yet fails its phase.
+    #[serde(default)]
+    pub unjudged_fails: bool,
     /// Operating system and architecture.
     pub host: String,
     /// CI is set.
@@ -156,6 +159,9 @@ pub struct PlannedPhase {
     pub requires: Vec<String>,
     /// Named on the command line, and not only required by one that is.
     pub asked: bool,
+    /// Thresholds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<Criterion>,
 }
 
 /// A gate of the plan: all that judging it needs.

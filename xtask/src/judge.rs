@@ -1,8 +1,12 @@
 //! From facts to a verdict: exit status, reports and expectations of one attempt, then a gate over its iterations. Pure; the
 //! runner asks it for what to skip, the record for what to show.
 
+mod criteria;
+
+pub use criteria::{Finding, Met, Observed, criterion};
+
 use crate::flake;
-use crate::model::{AttemptFacts, End, Expect, FlakyRule, Label, MIGRATE, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};
+use crate::model::{AttemptFacts, Category, End, Expect, FlakyRule, Label, MIGRATE, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};
 use crate::text::{millis, plural, size};
 
 /// What a gate promises, as far as judging needs it.
@@ -29,6 +33,11 @@ pub struct Judgement {
     pub only_cases: bool,
     /// All reports together.
     pub totals: Totals,
+}
+
+/// A red case took too long, by what its report says.
+pub fn is_timeout(kind: &str, message: &str, text: &str) -> bool {
+    flake::category(kind, message, text).0 == Category::Timeout
 }
 
 /// Judges one attempt.

@@ -266,6 +266,89 @@ impl fmt::Display for Location {
     }
 }
 
+/// Kind of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Category {
+    /// A worker or the process died.
+    Crash,
+    /// The test, a hook or a wait in it took too long.
+    Timeout,
+    /// The network, the disk or the machine.
+    Infra,
+    /// The file of the test could not be loaded.
+    Collection,
+    /// What surrounds the test failed.
+    Fixture,
+    /// The test looked and saw something else.
+    Assertion,
+    /// The exit status failed and no case says why.
+    Unreported,
+    /// Anything else: counted, never dropped.
+    Unknown,
+}
+
+impl Category {
+    /// The word that reports and screens use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Timeout => "timeout",
+            Self::Infra => "infra",
+            Self::Collection => "collection",
+            Self::Fixture => "fixture",
+            Self::Assertion => "assertion",
+            Self::Unreported => "unreported",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a criterion counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Timeouts over all iterations: of cases, and of whole gates.
+    FlakyTimeouts,
+    /// Cases that were red in some valid iterations and not in all.
+    Flaky,
+    /// Upper bound on the failure rate of the worst case.
+    MaxRate,
+}
+
+impl Metric {
+    /// The closed list.
+    pub const ALL: &'static [Self] = &[Self::FlakyTimeouts, Self::Flaky, Self::MaxRate];
+
+    /// The word in gates.toml.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::FlakyTimeouts => "flaky-timeouts",
+            Self::Flaky => "flaky",
+            Self::MaxRate => "max-rate",
+        }
+    }
+}
+
+/// A threshold of a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Criterion {
+    /// Name.
+    pub id: String,
+    /// The printed line.
+    pub title: String,
+    /// What is counted.
+    pub metric: Metric,
+    /// Gates that it looks at.
+    pub gates: Vec<String>,
+    /// The most that is allowed, as it was written.
+    pub max: String,
+    /// Valid iterations without which it is not judged.
+    pub over: u32,
+    /// Confidence of the bound, as it was written.
+    pub confidence: String,
+}
+
 /// A case that did not pass, as facts for the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseFact {
@@ -351,12 +434,20 @@ pub struct ReportFact {
     pub counted: Totals,
     /// The first hundred red cases.
     pub red: Vec<CaseFact>,
+    /// How many red cases are timeouts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub timeouts: u64,
     /// The first hundred skipped cases that `expect.skips` does not name.
     pub undeclared: Vec<CaseFact>,
     /// How many skipped cases `expect.skips` does not name.
     pub undeclared_count: u64,
     /// For each entry of `expect.cases`: how many cases match.
     pub matched: Vec<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How one step of an attempt went.

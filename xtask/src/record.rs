@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::judge::{Finding, Met};
+
 use crate::event::{Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
-use crate::judge::{self, Judgement, Terms};
-use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, Verdict};
+use crate::judge::{self, Judgement, Observed, Terms};
+use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, StopCause, Verdict};
 
 /// A run as far as its events tell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -241,7 +243,55 @@ impl Record {
             };
             worst = worse(worst, verdict);
         }
+        if self.criteria(phase).iter().any(|finding| self.is_missed(finding)) {
+            worst = worse(worst, Verdict::Fail);
+        }
         if worst == Verdict::Pass && executed == 0 { Verdict::Skipped } else { worst }
+    }
+
+    /// The criteria of a phase with what was seen. A narrowed run judges none.
+    pub fn criteria(&self, phase: &PlannedPhase) -> Vec<Finding> {
+        let whole = self.head.partial.is_none() && self.refused.is_none();
+        phase.criteria.iter().filter(|_| whole).map(|wanted| judge::criterion(wanted, &self.observed(&wanted.gates))).collect()
+    }
+
+    /// A criterion that does not hold, or that cannot be judged where it must be.
+    pub fn is_missed(&self, finding: &Finding) -> bool {
+        match finding.met {
+            Met::Yes => false,
+            Met::No => true,
+            Met::NotJudged => self.head.unjudged_fails,
+        }
+    }
+
+    /// What some gates showed over their iterations.
+    fn observed(&self, gates: &[String]) -> Observed {
+        let mut seen = Observed { valid: u32::MAX, ..Observed::default() };
+        for gate in gates.iter().filter_map(|id| self.planned(id)) {
+            let mut valid = 0;
+            let mut cases = 0;
+            for (_, job) in self.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none()) {
+                let judged = self.judge(gate, job);
+                seen.timeouts += job.facts.reports.iter().map(|report| report.timeouts).sum::<u64>();
+                seen.timeouts += u64::from(job.facts.stopped == Some(StopCause::Timeout));
+                if !matches!(judged.verdict, Verdict::Pass | Verdict::Fail) {
+                    continue;
+                }
+                valid += 1;
+                cases = judged.totals.tests.max(cases);
+                seen.not_run += judged.totals.skipped;
+                for case in job.facts.reports.iter().flat_map(|report| &report.red) {
+                    *seen.red.entry((gate.id.clone(), case.case.clone())).or_default() += 1;
+                }
+            }
+            seen.cases += cases;
+            seen.valid = seen.valid.min(valid);
+            seen.planned = seen.planned.max(gate.runs);
+        }
+        if seen.planned == 0 {
+            seen.valid = 0;
+        }
+        seen
     }
 
     /// The exit status of the run; the worst of what happened.
@@ -267,13 +317,17 @@ impl Record {
             Exit::Broken
         } else if install_failed || unserved {
             Exit::Environment
-        } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) {
+        } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) || self.misses_criteria() {
             Exit::Fail
         } else if states.iter().all(|(_, state)| state.ended == 0) && !self.is_setup() {
             Exit::Nothing
         } else {
             Exit::Pass
         }
+    }
+
+    fn misses_criteria(&self) -> bool {
+        self.head.phases.iter().flat_map(|phase| self.criteria(phase)).any(|finding| self.is_missed(&finding))
     }
 
     /// The run only sets up.

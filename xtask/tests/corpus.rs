@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use xtask::flake::{Category, category};
+use xtask::flake::category;
 use xtask::junit::read::read_all;
-use xtask::model::{Outcome, ReportState};
+use xtask::model::{Category, Outcome, ReportState};
 
 fn corpus() -> PathBuf {
     PathBuf::from(std::env::var_os("JUNIT_CORPUS").expect("JUNIT_CORPUS names the folder of EXPECTED.tsv"))

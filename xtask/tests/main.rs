@@ -6,6 +6,7 @@ mod databases;
 mod false_greens;
 mod house;
 mod journal;
+mod key_criteria;
 mod key_supplies;
 mod keys;
 mod pins;

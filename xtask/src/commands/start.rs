@@ -160,6 +160,7 @@ fn settle(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambie
     head.jobs = jobs.or(profile.jobs).unwrap_or(cores);
     head.profile.clone_from(&profile.name);
     head.flaky = Some(profile.flaky);
+    head.unjudged_fails = profile.unjudged == config::schema::UnjudgedWord::Fail;
     Ok((config, profile))
 }
 

@@ -1,5 +1,6 @@
 //! gates.toml: text -> problems or a meaning. Knows the file's rules; does not know what a run is.
 
+mod criteria;
 mod gates;
 mod problem;
 mod profile;
@@ -20,7 +21,7 @@ pub use profile::{MissingRule, Profile};
 pub use services::{Database, DatabaseUse, EMPTY, MIGRATED, Per, Postgres, Probe, Process, Ready, Service};
 pub use template::{Field, Part, Placeholder, Template};
 
-use crate::model::{Expect, Policy};
+use crate::model::{Criterion, Expect, Policy};
 
 /// A runtime: an interpreter and the environment that belongs to it.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub struct Phase {
     pub gates: Vec<String>,
     /// Iterations.
     pub runs: Option<u32>,
+    /// Thresholds.
+    pub criteria: Vec<Criterion>,
 }
 
 /// A use of a lock.

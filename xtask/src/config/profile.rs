@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::resolve::Report;
-use super::schema::{self, FlakyWord, GatesToml, ProfileMissing, ProfilePins};
+use super::schema::{self, FlakyWord, GatesToml, ProfileMissing, ProfilePins, UnjudgedWord};
 use crate::model::FlakyRule;
 
 /// What a missing tool means in a profile.
@@ -28,6 +28,8 @@ pub struct Profile {
     pub flaky: FlakyRule,
     /// What a missing tool means.
     pub missing: MissingRule,
+    /// What a criterion that cannot be judged yet means.
+    pub unjudged: UnjudgedWord,
     /// Every pin must match exactly.
     pub exact_pins: bool,
     /// Uncommitted changes refuse the run.
@@ -43,13 +45,22 @@ fn built_in(name: &str) -> Option<Profile> {
         jobs: None,
         flaky: FlakyRule::Warn,
         missing: MissingRule::AsDeclared,
+        unjudged: UnjudgedWord::Ignore,
         exact_pins: false,
         clean_tree: false,
         fail_fast: false,
     };
     match name {
         "local" | "ci" => Some(local),
-        "release" => Some(Profile { runs: 10, flaky: FlakyRule::Fail, missing: MissingRule::Fail, exact_pins: true, clean_tree: true, ..local }),
+        "release" => Some(Profile {
+            runs: 10,
+            flaky: FlakyRule::Fail,
+            missing: MissingRule::Fail,
+            unjudged: UnjudgedWord::Fail,
+            exact_pins: true,
+            clean_tree: true,
+            ..local
+        }),
         _ => None,
     }
 }
@@ -108,6 +119,7 @@ fn overlay(profile: &mut Profile, over: &schema::Profile) {
         ProfileMissing::AsDeclared => MissingRule::AsDeclared,
         ProfileMissing::Fail => MissingRule::Fail,
     });
+    profile.unjudged = over.unjudged.unwrap_or(profile.unjudged);
     profile.exact_pins = over.pins.map_or(profile.exact_pins, |word| word == ProfilePins::Exact);
 }
 
@@ -116,6 +128,7 @@ fn tighten(release: &Profile, report: &mut Report<'_>) {
         ("runs", release.runs < 10, "runs = 10 or more"),
         ("flaky", release.flaky != FlakyRule::Fail, "flaky = \"fail\""),
         ("missing", release.missing != MissingRule::Fail, "missing = \"fail\""),
+        ("unjudged", release.unjudged != UnjudgedWord::Fail, "unjudged = \"fail\""),
         ("pins", !release.exact_pins, "pins = \"exact\""),
         ("clean-tree", !release.clean_tree, "clean-tree = true"),
     ];

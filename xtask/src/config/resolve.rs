@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Problem, Source};
 use super::schema::{GatesToml, PolicyWord, RuntimeKind};
 use super::template::{Names, Template};
-use super::{CheckSpec, Config, Phase, Runtime, gates, profile, resolve_services};
+use super::{CheckSpec, Config, Phase, Runtime, criteria, gates, profile, resolve_services};
 use crate::model::Policy;
 use crate::text::closest;
 
@@ -209,14 +209,14 @@ fn resolve_phases(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<String,
     if let Some(cycle) = find_cycle(&edges) {
         report.push(&["phase", &cycle[0], "requires"], format!("phases require each other: {}", cycle.join(" -> ")), "take one of these out");
     }
-    said.phase
-        .iter()
-        .map(|(id, phase)| {
-            let title = phase.title.clone().unwrap_or_else(|| id.clone());
-            let (requires, gates) = (phase.requires.clone(), phase.gates.clone());
-            (id.clone(), Phase { id: id.clone(), title, requires, gates, runs: phase.runs })
-        })
-        .collect()
+    let mut phases = BTreeMap::new();
+    for (id, phase) in &said.phase {
+        let criteria = criteria::resolve(id, phase, said, report);
+        let title = phase.title.clone().unwrap_or_else(|| id.clone());
+        let (requires, gates) = (phase.requires.clone(), phase.gates.clone());
+        phases.insert(id.clone(), Phase { id: id.clone(), title, requires, gates, runs: phase.runs, criteria });
+    }
+    phases
 }
 
 fn env_names(said: &GatesToml, report: &mut Report<'_>) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use super::criteria::{CriterionTable, UnjudgedWord};
 pub use super::supplies::{Database, PerWord, Ready, Service, ServiceKind};
 
 /// gates.toml, schema 1: the gates of a roadmap's phases.
@@ -134,6 +135,9 @@ pub struct Phase {
     /// Iterations of every gate that does not say otherwise.
     #[schemars(range(min = 1, max = 100_000))]
     pub runs: Option<u32>,
+    /// Thresholds on what repeated iterations show.
+    #[serde(default)]
+    pub criteria: BTreeMap<String, CriterionTable>,
 }
 
 /// A named unit that can block: exactly one of run, shell, check, steps.
@@ -321,6 +325,8 @@ pub struct Profile {
     pub flaky: Option<FlakyWord>,
     /// What a missing tool means.
     pub missing: Option<ProfileMissing>,
+    /// What a criterion that cannot be judged yet means.
+    pub unjudged: Option<UnjudgedWord>,
     /// How strictly runtimes must match.
     pub pins: Option<ProfilePins>,
     /// Refuse to run on uncommitted changes.
@@ -361,14 +367,12 @@ pub enum ProfilePins {
 pub const NOT_YET: &[&str] = &[
     "quarantine",
     "database.*.alembic",
-    "phase.*.criteria",
     "gate.*.tool",
     "gate.*.retries",
     "gate.*.shards",
     "gate.*.inputs",
     "gate.*.outputs",
     "gate.*.steps.*.tool",
-    "profile.*.unjudged",
     "profile.*.reuse",
 ];
 

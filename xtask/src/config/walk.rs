@@ -39,8 +39,8 @@ impl<'a> Walk<'a> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'a Value, path: &mut Vec<String>) -> toml::Value {
         let schema = self.plain(schema);
         let span = value.span();
-        if schema.get("format").and_then(Value::as_str) == Some("check-keys") {
-            return copy(value.get_ref()); // the resolver knows the check, and with it the keys
+        if schema.get("format").and_then(Value::as_str).is_some_and(|format| ["check-keys", "threshold"].contains(&format)) {
+            return copy(value.get_ref()); // the resolver knows the check or the metric, and with it what is right
         }
         if let Some(words) = words_of(schema) {
             return toml::Value::String(self.word(value.get_ref(), &span, &words, path));

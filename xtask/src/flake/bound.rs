@@ -9,17 +9,22 @@ pub const ALPHA: f64 = 0.05;
 /// Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial",
 /// one-sided; with no failure it is `1 - alpha^(1/n)`.
 pub fn upper_bound(failed: u32, n: u32) -> f64 {
+    upper_bound_at(failed, n, ALPHA)
+}
+
+/// The same for another one-sided error.
+pub fn upper_bound_at(failed: u32, n: u32, alpha: f64) -> f64 {
     if failed >= n {
         return 1.0;
     }
     if failed == 0 {
-        return 1.0 - ALPHA.powf(1.0 / f64::from(n));
+        return 1.0 - alpha.powf(1.0 / f64::from(n));
     }
     let (mut low, mut high) = (f64::from(failed) / f64::from(n), 1.0);
     // The tail falls as the rate rises: sixty halvings leave less than any printed digit.
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
-        if at_most(failed, n, middle) > ALPHA {
+        if at_most(failed, n, middle) > alpha {
             low = middle;
         } else {
             high = middle;

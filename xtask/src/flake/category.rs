@@ -1,42 +1,6 @@
 //! What kind of failure a red case is, by what its report says. Every rule has a name, so that a wrong one can be found. Pure text.
 
-/// Kind of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Category {
-    /// A worker or the process died.
-    Crash,
-    /// The test, a hook or a wait in it took too long.
-    Timeout,
-    /// The network, the disk or the machine.
-    Infra,
-    /// The file of the test could not be loaded.
-    Collection,
-    /// What surrounds the test failed.
-    Fixture,
-    /// The test looked and saw something else.
-    Assertion,
-    /// The exit status failed and no case says why.
-    Unreported,
-    /// Anything else: counted, never dropped.
-    Unknown,
-}
-
-impl Category {
-    /// The word that reports and screens use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Crash => "crash",
-            Self::Timeout => "timeout",
-            Self::Infra => "infra",
-            Self::Collection => "collection",
-            Self::Fixture => "fixture",
-            Self::Assertion => "assertion",
-            Self::Unreported => "unreported",
-            Self::Unknown => "unknown",
-        }
-    }
-}
+use crate::model::Category;
 
 /// A rule: its name, what it means, and words of which one must stand in the failure.
 struct Rule {

@@ -3,8 +3,8 @@
 mod bound;
 mod category;
 
-pub use bound::{ALPHA, runs_needed, streak_bound, upper_bound};
-pub use category::{Category, category};
+pub use bound::{ALPHA, runs_needed, streak_bound, upper_bound, upper_bound_at};
+pub use category::category;
 
 use crate::model::{Label, Outcome};
 

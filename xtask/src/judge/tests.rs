@@ -14,6 +14,7 @@ fn report(state: ReportState, tests: u64, failures: u64, skipped: u64) -> Report
         state,
         note: String::new(),
         counted: Totals { tests, failures, errors: 0, skipped },
+        timeouts: 0,
         red: (0..failures).map(|n| case(&format!("red {n}"), Outcome::Failed)).collect(),
         undeclared: (0..skipped).map(|n| case(&format!("skip {n}"), Outcome::Skipped)).collect(),
         undeclared_count: skipped,

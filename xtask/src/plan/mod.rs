@@ -194,7 +194,14 @@ fn show_order(phases: &[&Phase], asked: &[&String], stage_of: &BTreeMap<String, 
 
 fn planned_phase(phase: &Phase, asked: &[&String]) -> PlannedPhase {
     let is_asked = asked.iter().any(|name| **name == phase.id);
-    PlannedPhase { id: phase.id.clone(), title: phase.title.clone(), gates: phase.gates.clone(), requires: phase.requires.clone(), asked: is_asked }
+    PlannedPhase {
+        id: phase.id.clone(),
+        title: phase.title.clone(),
+        gates: phase.gates.clone(),
+        requires: phase.requires.clone(),
+        asked: is_asked,
+        criteria: phase.criteria.clone(),
+    }
 }
 
 struct Terms<'a> {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 
 use crate::event::PlannedGate;
-use crate::flake::{self, Category};
+use crate::flake;
 use crate::junit::{Case, read};
-use crate::model::{FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
+use crate::model::{Category, FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
 use crate::record::{JobRecord, Record};
 use crate::rundir::{RunDir, check_ref};
 

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{CaseLine, Cases, Format};
-use crate::event::PlannedGate;
+use crate::event::{PlannedGate, PlannedPhase};
 use crate::model::Label;
-use crate::record::Record;
+use crate::record::{Finding, Met, Record};
 
 pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", doc: "the run as one document for programs", render };
 
@@ -15,7 +15,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         .head
         .phases
         .iter()
-        .map(|phase| json!({ "id": phase.id, "title": phase.title, "asked": phase.asked, "gates": phase.gates, "verdict": record.phase(phase).word() }))
+        .map(|phase| json!({ "id": phase.id, "title": phase.title, "asked": phase.asked, "gates": phase.gates, "verdict": record.phase(phase).word(), "criteria": criteria(record, phase) }))
         .collect();
     let [stable, flaky, failing, unclassified] = cases.labels();
     let document = json!({
@@ -44,6 +44,24 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         "notes": record.notes.iter().map(|(gate, text)| json!({ "gate": gate, "text": text })).collect::<Vec<_>>(),
     });
     serde_json::to_vec_pretty(&document).map_err(|cause| cause.to_string())
+}
+
+fn criteria(record: &Record, phase: &PlannedPhase) -> Vec<Value> {
+    let wanted = |id: &str| phase.criteria.iter().find(|criterion| criterion.id == id);
+    let findings = record.criteria(phase).into_iter();
+    let value = |finding: Finding| {
+        let wanted = wanted(&finding.id)?;
+        let met = match finding.met {
+            Met::Yes => Some(true),
+            Met::No => Some(false),
+            Met::NotJudged => None,
+        };
+        let (metric, operator) = (wanted.metric.word(), "<=");
+        Some(
+            json!({ "id": finding.id, "metric": metric, "operator": operator, "threshold": wanted.max, "observed": finding.observed, "met": met, "line": finding.line }),
+        )
+    };
+    findings.filter_map(value).collect()
 }
 
 fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {

@@ -1,15 +1,21 @@
 //! junit.xml: one suite a gate, one case an identity, whatever the number of iterations.
 
 use super::{CaseLine, Cases, Format};
-use crate::event::PlannedGate;
+use crate::event::{PlannedGate, PlannedPhase};
 use crate::junit::write::{OutCase, OutSuite, document};
 use crate::model::{FlakyRule, Label, Outcome};
-use crate::record::Record;
+use crate::record::{Finding, Met, Record};
 
 pub(super) const FORMAT: Format = Format { name: "junit", file: "junit.xml", doc: "one JUnit document over all gates and iterations", render };
 
 fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
     let mut suites: Vec<OutSuite> = record.head.gates.iter().map(|gate| suite(record, cases, gate)).collect();
+    for phase in &record.head.phases {
+        let cases: Vec<OutCase> = record.criteria(phase).iter().map(|finding| criterion(record, phase, finding)).collect();
+        if !cases.is_empty() {
+            suites.push(OutSuite { name: phase.id.clone(), cases, properties: Vec::new() });
+        }
+    }
     if let Some((_, problems)) = record.refused.as_ref().filter(|_| suites.is_empty()) {
         let cases = problems.iter().enumerate().map(|(index, problem)| refusal(index, problem)).collect();
         suites.push(OutSuite { name: record.head.manifest.clone(), cases, properties: Vec::new() });
@@ -35,6 +41,26 @@ fn refusal(index: usize, problem: &str) -> OutCase {
         text: problem.to_owned(),
         properties: Vec::new(),
         retries: Vec::new(),
+    }
+}
+
+/// A criterion is a case of its phase: skipped while it cannot be judged and need not be.
+fn criterion(record: &Record, phase: &PlannedPhase, finding: &Finding) -> OutCase {
+    let outcome = match finding.met {
+        Met::Yes => Outcome::Passed,
+        Met::No | Met::NotJudged if record.is_missed(finding) => Outcome::Failed,
+        Met::No | Met::NotJudged => Outcome::Skipped,
+    };
+    let red = outcome.is_red();
+    let base = refusal(0, &finding.line);
+    let text = if red { base.text } else { String::new() };
+    OutCase {
+        name: finding.id.clone(),
+        classname: phase.id.clone(),
+        outcome,
+        kind: if red { "gate.criterion".to_owned() } else { String::new() },
+        text,
+        ..refusal(0, &finding.line)
     }
 }
 

@@ -22,6 +22,9 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
     for phase in &record.head.phases {
         let partial = record.head.partial.as_ref().map(|why| format!(" (partial: {})", text(why))).unwrap_or_default();
         writeln!(out, "**{}** {}{partial}\n", record.phase(phase).word(), text(&phase.id))?;
+        for finding in record.criteria(phase) {
+            writeln!(out, "- {}{}", if record.is_missed(&finding) { "**missed** " } else { "" }, text(&finding.line))?;
+        }
     }
     if let Some((_, problems)) = &record.refused {
         for problem in problems {

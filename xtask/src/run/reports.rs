@@ -75,6 +75,7 @@ fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &
         note: String::new(),
         counted: Totals::default(),
         red: Vec::new(),
+        timeouts: 0,
         undeclared: Vec::new(),
         undeclared_count: 0,
         matched: vec![0; gate.expect.cases.len()],
@@ -111,12 +112,14 @@ fn read_into(place: &Place<'_>, expect: &Expect, fact: &mut ReportFact) {
     let wanted: Vec<_> = expect.cases.iter().map(|(pattern, _)| matcher(pattern)).collect();
     let declared: Vec<_> = expect.skips.iter().filter_map(|(pattern, _, _)| matcher(pattern)).collect();
     let opened = File::open(place.site.run.file(&kept.path));
-    let (mut red, mut undeclared, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut red, mut undeclared, mut count, mut timeouts) = (Vec::new(), Vec::new(), 0, 0);
     let mut matched = vec![0; wanted.len()];
     let mut each = |case: Case| {
         for (found, matcher) in matched.iter_mut().zip(&wanted) {
             *found += u64::from(matcher.as_ref().is_some_and(|matcher| matcher.is_match(&case.printed)));
         }
+        let is_timeout = case.outcome.is_red() && crate::judge::is_timeout(&case.kind, &case.headline(), &case.text);
+        timeouts += u64::from(is_timeout);
         match case.outcome {
             Outcome::Failed | Outcome::Error if red.len() < NAMED => red.push(case_fact(place, &case)),
             Outcome::Skipped | Outcome::NotRun if !declared.iter().any(|matcher| matcher.is_match(&case.printed)) => {
@@ -139,6 +142,7 @@ fn read_into(place: &Place<'_>, expect: &Expect, fact: &mut ReportFact) {
             fact.note = cause.to_string();
         }
     }
+    fact.timeouts = timeouts;
     (fact.red, fact.undeclared, fact.undeclared_count, fact.matched) = (red, undeclared, count, matched);
 }
 

@@ -67,6 +67,9 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
         let shown = if record.head.partial.is_some() && verdict == Verdict::Pass { "partial" } else { word(verdict) };
         lines.push(grammar.line(shown, &format!("{}        {}      {}{partial}", phase.id, counts(record, Some(&phase.gates)), millis(record.at))));
     }
+    for finding in record.head.phases.iter().filter(|_| record.refused.is_none()).flat_map(|phase| record.criteria(phase)) {
+        lines.push(grammar.line(if record.is_missed(&finding) { "FAIL" } else { "" }, &finding.line));
+    }
     if record.is_setup() {
         let shown = if record.exit() == Exit::Pass { "PASS" } else { "FAIL" };
         let installs: Vec<&str> = record.installs.keys().map(String::as_str).collect();

@@ -1,0 +1,129 @@
+//! Criteria of a phase: what was seen in repeated iterations against what is allowed. Pure; the record counts.
+
+use std::collections::BTreeMap;
+
+use crate::flake;
+use crate::model::{Criterion, Metric};
+use crate::text::plural;
+
+/// What the gates of a criterion showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Valid iterations of the gate that has fewest: ended, and neither broken nor cancelled.
+    pub valid: u32,
+    /// Iterations that were planned.
+    pub planned: u32,
+    /// Cases of an iteration.
+    pub cases: u64,
+    /// Cases that did not run, over all iterations.
+    pub not_run: u64,
+    /// Timeouts over all iterations, those of whole gates among them.
+    pub timeouts: u64,
+    /// Valid iterations in which a case was red, by gate and case.
+    pub red: BTreeMap<(String, String), u32>,
+}
+
+/// Whether a criterion holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
+    /// There are too few valid iterations to say.
+    NotJudged,
+}
+
+/// A criterion with what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Name.
+    pub id: String,
+    /// Whether it holds.
+    pub met: Met,
+    /// What was seen, as text.
+    pub observed: String,
+    /// The printed line.
+    pub line: String,
+}
+
+/// Judges one criterion.
+pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
+    if seen.valid < wanted.over {
+        let line = format!("{}: not judged: {} of {} valid iterations", wanted.title, seen.valid, wanted.over);
+        return Finding { id: wanted.id.clone(), met: Met::NotJudged, observed: String::new(), line };
+    }
+    let worst = seen.red.values().copied().max().unwrap_or(0).min(seen.valid);
+    let alpha = 1.0 - wanted.confidence.parse::<f64>().unwrap_or(1.0 - flake::ALPHA);
+    let (observed, holds) = match wanted.metric {
+        Metric::FlakyTimeouts => counted(seen.timeouts, &wanted.max),
+        Metric::Flaky => counted(seen.red.values().filter(|red| **red < seen.valid).count() as u64, &wanted.max),
+        Metric::MaxRate => {
+            let rate = flake::upper_bound_at(worst, seen.valid, alpha);
+            (format!("{rate:.4}"), wanted.max.parse::<f64>().is_ok_and(|max| rate <= max))
+        }
+    };
+    let bound = flake::upper_bound(worst, seen.valid) * 100.0;
+    let needed =
+        flake::runs_needed(0.05).map(|runs| format!("; {runs} clean runs needed for <5 %")).filter(|_| worst == 0 && seen.valid < 59).unwrap_or_default();
+    let evidence = format!(
+        "[{}/{} runs valid, {}, {} not run; 95 % upper bound {bound:.1} % per run{needed}]",
+        seen.valid,
+        seen.planned,
+        plural(seen.cases, "test"),
+        seen.not_run
+    );
+    let runs = if wanted.over > 1 || seen.valid > 1 { "consecutive runs" } else { "run" };
+    let line = format!("{} over {} {runs}: {observed}   {evidence}", wanted.title, seen.valid);
+    Finding { id: wanted.id.clone(), met: if holds { Met::Yes } else { Met::No }, observed, line }
+}
+
+fn counted(count: u64, max: &str) -> (String, bool) {
+    (count.to_string(), max.parse::<u64>().is_ok_and(|max| count <= max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(metric: Metric, max: &str, over: u32) -> Criterion {
+        let gates = vec!["g".to_owned()];
+        Criterion {
+            id: "c".to_owned(),
+            title: "frontend flaky timeout failures".to_owned(),
+            metric,
+            gates,
+            max: max.to_owned(),
+            over,
+            confidence: "0.95".to_owned(),
+        }
+    }
+
+    fn seen(valid: u32, timeouts: u64, red: &[u32]) -> Observed {
+        let red = red.iter().enumerate().map(|(index, count)| (("g".to_owned(), index.to_string()), *count)).collect();
+        Observed { valid, planned: 10, cases: 412, not_run: 0, timeouts, red }
+    }
+
+    #[test]
+    fn the_line_says_what_the_runs_allow() {
+        let clean = criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(10, 0, &[]));
+        assert_eq!(clean.met, Met::Yes);
+        assert_eq!(
+            clean.line,
+            "frontend flaky timeout failures over 10 consecutive runs: 0   [10/10 runs valid, 412 tests, 0 not run; 95 % upper bound 25.9 % per run; \
+             59 clean runs needed for <5 %]"
+        );
+        assert_eq!(criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(10, 1, &[1])).met, Met::No);
+        let few = criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(1, 5, &[]));
+        assert_eq!((few.met, few.line.as_str()), (Met::NotJudged, "frontend flaky timeout failures: not judged: 1 of 10 valid iterations"));
+    }
+
+    #[test]
+    fn rates_and_flakes_are_judged_by_the_worst_case() {
+        assert_eq!(criterion(&wanted(Metric::Flaky, "1", 1), &seen(10, 0, &[1, 10])).met, Met::Yes, "one that is always red is no flake");
+        assert_eq!(criterion(&wanted(Metric::Flaky, "1", 1), &seen(10, 0, &[1, 9])).met, Met::No);
+        let rate = criterion(&wanted(Metric::MaxRate, "0.26", 1), &seen(10, 0, &[]));
+        assert_eq!((rate.met, rate.observed.as_str()), (Met::Yes, "0.2589"));
+        assert_eq!(criterion(&wanted(Metric::MaxRate, "0.26", 1), &seen(10, 0, &[1])).observed, "0.3942");
+    }
+}
