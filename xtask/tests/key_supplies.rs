@@ -36,11 +36,12 @@ fn serving(script: &str, more: &str) -> String {
 }
 
 const UP: &str = "ready = { line = 'up' }";
-const SOON: &str = "ready = { line = 'up', timeout = '400ms' }";
+/// Long enough for a busy machine, where it comes up at all.
+const SOON: &str = "ready = { line = 'up', timeout = '3s' }";
 
 fn page(path: &str) -> String {
     let service =
-        format!("[service.s]\nrun = ['python3', '-m', 'http.server', '{{port}}', '--bind', '127.0.0.1']\nready = {{ http = '{path}', timeout = '3s' }}");
+        format!("[service.s]\nrun = ['python3', '-m', 'http.server', '{{port}}', '--bind', '127.0.0.1']\nready = {{ http = '{path}', timeout = '5s' }}");
     with(&service, "run = ['true']\nservices = ['s']")
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn service_rows() -> Vec<Row> {
     let with_url = |databases: &str| {
         let service =
             format!("{PG}\n[database.app]\nservice = 'pg'\n[service.s]\nrun = ['sh', '-c', 'echo up${{DATABASE_URL:-}}; exec sleep 600']\n{databases}");
-        with(&format!("{service}\nready = {{ line = 'uppostgresql', timeout = '400ms' }}"), "run = ['true']\nservices = ['s']")
+        with(&format!("{service}\nready = {{ line = 'uppostgresql', timeout = '3s' }}"), "run = ['true']\nservices = ['s']")
     };
     let workers = |per: &str| serving("echo up", &format!("{UP}\n{per}")).replace("services = ['s']", "services = ['s']\nworkers = 2");
     vec![
@@ -115,7 +116,13 @@ pub(crate) fn ready_rows() -> Vec<Row> {
             ("0", "3"),
         ),
         row("service.*.ready.line", serving("echo up", SOON), serving("echo up", &SOON.replace("'up'", "'never'")), exit, ("0", "3")),
-        row("service.*.ready.timeout", serving("sleep 2; echo up", UP), serving("sleep 2; echo up", SOON), exit, ("0", "3")),
+        row(
+            "service.*.ready.timeout",
+            serving("sleep 2; echo up", UP),
+            serving("sleep 2; echo up", "ready = { line = 'up', timeout = '200ms' }"),
+            exit,
+            ("0", "3"),
+        ),
         row(
             "service.*.grace",
             serving(late, &format!("grace = '30s'\n{UP}")),

@@ -108,7 +108,9 @@ impl Supplies {
             };
             place.line.tell(Told::Fact(Box::new(EventKind::ServiceReady(Box::new(ready)))));
         }
-        *slot = Some(made.clone());
+        if !matches!(made, Err(Short::Stopped)) {
+            *slot = Some(made.clone()); // who was stopped has not tried
+        }
         made
     }
 
@@ -148,7 +150,9 @@ impl Supplies {
         if let Ok(started) = &made {
             lock(&self.order).push(Arc::clone(started));
         }
-        *slot = Some(made.clone());
+        if !matches!(made, Err(Short::Stopped)) {
+            *slot = Some(made.clone()); // who was stopped has not tried
+        }
         made
     }
 

@@ -142,7 +142,7 @@ impl Grammar {
 fn service(ready: &ServiceReady) -> String {
     let version = ready.version.as_ref().map(|version| format!("PostgreSQL {version}  ")).unwrap_or_default();
     let port = ready.port.map(|port| format!("port {port}  ")).unwrap_or_default();
-    format!("{}  {version}{port}{}  ready in {}", ready.instance, ready.shown, millis(ready.took))
+    format!("{}  {version}ready in {}  {port}{}", ready.instance, millis(ready.took), ready.shown)
 }
 
 /// Cuts a line to a terminal's width; no line is cut where there is no terminal.

@@ -162,7 +162,7 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
                 String::new()
             };
             lines.push(grammar.line(case.outcome.word(), &format!("{}{at}{times}", case.name)));
-            if !case.message.is_empty() {
+            if !case.message.is_empty() && !why.contains(&case.message) {
                 lines.push(grammar.line("", &format!("  {}", case.message)));
             }
         }
