@@ -163,7 +163,11 @@ impl Home {
             };
             crate::process::probe::output(&spec, QUIT).ok(); // a few bytes stay if it cannot
         }
-        fs::remove_dir_all(&self.base).ok();
+        // Processes of a server that was killed see its end a moment later, and write until then.
+        let until = Instant::now() + QUIT;
+        while fs::remove_dir_all(&self.base).is_err() && self.base.exists() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Id of the segment: the second number of line 7 of postmaster.pid, which only a server that was killed leaves.
