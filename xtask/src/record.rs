@@ -1,7 +1,7 @@
 //! The fold of a run's events, and every question one may ask of it: verdicts, labels, the exit status. Derived each time, never
 //! stored; knows no screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::judge::{Finding, Met};
 
@@ -280,8 +280,14 @@ impl Record {
                 valid += 1;
                 cases = judged.totals.tests.max(cases);
                 seen.not_run += judged.totals.skipped;
-                for case in job.facts.reports.iter().flat_map(|report| &report.red) {
-                    *seen.red.entry((gate.id.clone(), case.case.clone())).or_default() += 1;
+                let mut red: BTreeSet<&str> = job.facts.reports.iter().flat_map(|report| &report.red).map(|case| case.case.as_str()).collect();
+                let named: u64 = job.facts.reports.iter().map(|report| report.red.len() as u64).sum();
+                seen.unnamed += u32::from(judged.totals.failures + judged.totals.errors > named);
+                if judged.verdict == Verdict::Fail && !(judged.only_cases && named > 0) {
+                    red.insert(&gate.id); // it failed for a reason that no case has
+                }
+                for case in red {
+                    *seen.red.entry((gate.id.clone(), case.to_owned())).or_default() += 1;
                 }
             }
             seen.cases += cases;

@@ -2,7 +2,7 @@
 //! others that stay as they were.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -128,6 +128,15 @@ fn a_killed_runner_leaves_no_server() {
     all_gone(&pids);
     next_run_works(&sandbox);
     nothing_is_left(&sandbox, &servers(&sandbox));
+}
+
+#[test]
+fn an_outside_server_that_cannot_be_reached_keeps_its_note() {
+    let sandbox = sandbox("'g'", &gate("g", "run = ['true']"));
+    let note = "{\"base\":null,\"keep\":false,\"outside\":\"127.0.0.1:1\",\"databases\":[\"gates_20260101_x_1_app\"]}";
+    sandbox.write(".gates/services/20260101-x.pg.json", note);
+    sandbox.run(&["gate", "p", "--database-url", "postgresql://me@127.0.0.1:1/x"]).exits(0).says("could not be dropped");
+    assert_eq!(sandbox.read(".gates/services/20260101-x.pg.json"), note);
 }
 
 #[test]
@@ -263,12 +272,10 @@ fn a_kept_server_can_be_looked_into_until_the_next_run() {
     let sandbox = sandbox("'g'", &gate("g", &sql("INSERT INTO t VALUES (42)")));
     let transcript = sandbox.run(&["gate", "p", "--keep-services"]).exits(0).says("is kept; `kill -INT");
     let pids = servers(&sandbox);
-    let lines = transcript.stderr.lines().filter_map(|line| Some(line.split_once("psql '")?.1.trim_end_matches('\'')));
-    let found = lines.filter_map(|url| {
-        let output = Command::new(tool("psql", "postgresql-client")).args(["-X", "-At", "-c", "SELECT a FROM t", url]).stderr(Stdio::null()).output();
-        Some(String::from_utf8_lossy(&output.ok()?.stdout).trim().to_owned())
-    });
-    assert!(found.into_iter().any(|row| row == "42"), "{transcript}");
+    let urls: Vec<&str> = transcript.stderr.lines().filter_map(|line| Some(line.split_once("psql '")?.1.trim_end_matches('\''))).collect();
+    assert_eq!(urls.len(), 1, "the clone, and no template, which is closed\n{transcript}");
+    let output = Command::new(tool("psql", "postgresql-client")).args(["-X", "-At", "-c", "SELECT a FROM t", urls[0]]).output().expect("psql starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "42", "{}", String::from_utf8_lossy(&output.stderr));
     sandbox.run(&["gate", "p"]).exits(0).says("a database server that was kept by run");
     nothing_is_left(&sandbox, &pids);
 }

@@ -68,6 +68,15 @@ fn a_missed_criterion_is_red_everywhere_and_a_partial_run_judges_none() {
 }
 
 #[test]
+fn a_gate_without_cases_is_a_case_of_itself() {
+    let sandbox = Sandbox::new(
+        "schema = 1\n[phase.p]\ngates = ['g']\nruns = 3\n[phase.p.criteria]\nflaky = { max = 0 }\nrate = { metric = 'max-rate', max = '0.7' }\n\
+         [gate.g]\nowner = 'me'\nshell = '[ $GATE_ITERATION != 2 ]'\n",
+    );
+    sandbox.run(&["gate", "p"]).exits(1).says("flaky over 3 consecutive runs: 1").says("rate over 3 consecutive runs: 0.8646");
+}
+
+#[test]
 fn mistakes_in_criteria_are_named() {
     let sandbox = Sandbox::new(&with("metric = 'flaky-timeout'\ngates = ['x']\nmax = 'many'\nconfidence = '1'"));
     let transcript = sandbox.run(&["gate", "p"]).exits(2);

@@ -1,6 +1,7 @@
 //! `gate` and `setup`: the guard outside, the runner inside.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -36,11 +37,12 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
     let own: Vec<OsString> = std::env::args_os().skip(1).collect();
     let guard_pid = std::process::id().to_string();
     let args = ["__run".into(), guard_pid.into(), run.clone().into(), "--".into()].into_iter().chain(own);
-    let servers = || noted_servers(&repository, &run);
-    let spare = || servers().into_iter().filter_map(|(noted, home)| if noted.keep { home.postmaster() } else { end(&home) }).collect();
+    let spare = || noted_servers(&repository, &run).iter().filter_map(|(noted, _)| spared(noted)).collect();
     let guarded = guard::guard(&args.collect::<Vec<OsString>>(), spare).context("failed to start the runner")?;
-    for (_, home) in servers().into_iter().filter(|(noted, _)| !noted.keep) {
-        home.remove(); // also what a server that was just being made has written since
+    for (noted, note) in noted_servers(&repository, &run).into_iter().filter(|(noted, _)| !noted.keep && noted.base.is_some()) {
+        // Also what a server that was just being made has written since.
+        noted.home().iter().for_each(Home::remove);
+        std::fs::remove_file(note).ok(); // else the next run finds that nothing is there, and removes it
     }
     std::fs::remove_dir_all(repository.gates.scratch(&run)).ok();
     if guarded.swept > 0 {
@@ -56,15 +58,18 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
     }
 }
 
-/// Database servers that a run noted, with their folders.
-fn noted_servers(repository: &Repository, run: &str) -> Vec<(Noted, Home)> {
+/// What a run noted, with the notes.
+fn noted_servers(repository: &Repository, run: &str) -> Vec<(Noted, PathBuf)> {
     let notes = repository.gates.service_notes().into_iter().filter(|(owner, _)| owner == run);
-    let read = notes.filter_map(|(_, path)| Noted::read(&path));
-    read.filter_map(|noted| noted.base.as_deref().and_then(Home::noted).map(|home| (noted.clone(), home))).collect()
+    notes.filter_map(|(_, path)| Some((Noted::read(&path)?, path))).collect()
 }
 
-/// Ends a server that its runner could not end; there is nobody to spare.
-fn end(home: &Home) -> Option<i32> {
+/// The process of a server that is kept; any other is ended, as its runner could not do it.
+fn spared(noted: &Noted) -> Option<i32> {
+    let home = noted.home()?;
+    if noted.keep {
+        return home.postmaster();
+    }
     home.end();
     None
 }

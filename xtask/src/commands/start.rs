@@ -117,7 +117,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates {
         return Err((Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
     }
-    let warnings = warnings(&config, repository, &head.run, &wish);
+    let warnings = warnings(&config, repository, &head.run, &wish, ambient);
     let limits = config
         .gates
         .values()
@@ -165,9 +165,9 @@ fn settle(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambie
 }
 
 /// What is odd in gates.toml, and what earlier runs left behind.
-fn warnings(config: &Config, repository: &Repository, run: &str, wish: &Wish) -> Vec<String> {
+fn warnings(config: &Config, repository: &Repository, run: &str, wish: &Wish, ambient: &Ambient) -> Vec<String> {
     let odd = config.warnings.iter().map(|warning| format!("{}:{}: {} ({})", warning.file, warning.line, warning.message, warning.hint));
-    odd.chain(supplies::sweep(&repository.gates, run, wish)).collect()
+    odd.chain(supplies::sweep(&repository.gates, run, wish, ambient)).collect()
 }
 
 /// Outside servers, which are only used where somebody says so.

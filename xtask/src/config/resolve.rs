@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Source};
 use super::schema::{GatesToml, PolicyWord, RuntimeKind};
-use super::template::{Names, Template};
+use super::template::{Names, Scope, Template};
 use super::{CheckSpec, Config, Phase, Runtime, criteria, gates, profile, resolve_services};
 use crate::model::Policy;
 use crate::text::closest;
@@ -170,7 +170,7 @@ fn resolve_runtime(id: &str, said: &super::schema::Runtime, root: &Path, report:
     }
     let cwd = said.cwd.clone().unwrap_or_else(|| ".".to_owned());
     report.inside(&path("cwd"), &cwd);
-    let names = Names { runtimes: &[id], ..Names::default() };
+    let names = Names { runtimes: &[id], scope: Scope::Runtime, ..Names::default() };
     let mut install = Vec::new();
     for (index, argv) in said.install.iter().enumerate() {
         if argv.is_empty() {

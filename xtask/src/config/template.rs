@@ -109,9 +109,11 @@ pub struct Names<'a> {
 /// Whose words have placeholders: it decides which of the fixed ones there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// A gate's or a runtime's.
+    /// A gate's.
     #[default]
     Gate,
+    /// A runtime's: its set-up and its environment belong to no attempt.
+    Runtime,
     /// A service's.
     Service,
     /// A database's commands.
@@ -122,6 +124,7 @@ impl Names<'_> {
     fn fixed(&self) -> &'static [(&'static str, Placeholder)] {
         match self.scope {
             Scope::Gate => FIXED,
+            Scope::Runtime => &[],
             Scope::Service => OF_SERVICE,
             Scope::Database => &OF_SERVICE[..1],
         }

@@ -107,6 +107,15 @@ missing = "skp"
 }
 
 #[test]
+fn words_of_a_runtime_belong_to_no_attempt() {
+    let found =
+        problems(&format!("{GATE}[runtime.python]\npin = 'gates.toml'\ninstall = [['make', '{{out}}']]\nenv = {{ A = '{{python.exe}} {{iteration}}' }}\n"));
+    for word in ["unknown placeholder `{out}` [known here: python.exe", "unknown placeholder `{iteration}`"] {
+        assert!(found.iter().any(|problem| problem.contains(word)), "`{word}` is missing in {found:#?}");
+    }
+}
+
+#[test]
 fn services_and_databases_are_checked_together() {
     let found = problems(&format!(
         "{GATE}databases = ['app:old', 'ap']\nservices = ['pg', 'web']\nenv = {{ A = '{{api.url}} {{app.port}} {{web.url}}' }}\n\

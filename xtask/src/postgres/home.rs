@@ -77,11 +77,10 @@ impl Home {
         if user.ids.is_some() && !others_may_enter(place) {
             return Err("the server's user may not enter it".to_owned());
         }
-        let home = (0..100).find_map(|number| {
-            let base = place.join(format!("{PREFIX}{}-{number}", std::process::id()));
-            DirBuilder::new().mode(0o711).create(&base).ok().map(|()| Self { base })
-        });
-        let home = home.ok_or("failed to create a folder in it")?;
+        // A name that never comes again: an old note must not mean the folder of another run.
+        let base = place.join(format!("{PREFIX}{}", &super::random()?[..12]));
+        DirBuilder::new().mode(0o711).create(&base).map_err(|cause| format!("failed to create a folder in it: {cause}"))?;
+        let home = Self { base };
         if let Err(cause) = home.furnish(user) {
             fs::remove_dir_all(&home.base).ok();
             return Err(cause);

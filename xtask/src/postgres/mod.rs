@@ -48,6 +48,11 @@ impl Noted {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
+    /// Folder of a server of our own that is still there.
+    pub fn home(&self) -> Option<home::Home> {
+        self.base.as_deref().and_then(home::Home::noted)
+    }
+
     /// Writes it.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let bytes = serde_json::to_vec(self).map_err(|cause| cause.to_string())?;
@@ -71,6 +76,7 @@ pub struct Server {
     /// First letters of the names of this run's databases.
     prefix: String,
     made: Mutex<BTreeSet<String>>,
+    sealed: Mutex<BTreeSet<String>>,
     counter: AtomicU32,
     note: PathBuf,
     keep: bool,
@@ -79,8 +85,7 @@ pub struct Server {
 impl Server {
     /// A server for one run; what it makes is noted in a file first.
     pub fn new(side: Side, run: &str, note: PathBuf, keep: bool) -> Self {
-        let prefix = format!("{PREFIX}{}_", run.replace('-', "_"));
-        Self { side, prefix, made: Mutex::default(), counter: AtomicU32::new(1), note, keep }
+        Self { side, prefix: prefix(run), made: Mutex::default(), sealed: Mutex::default(), counter: AtomicU32::new(1), note, keep }
     }
 
     /// Version, as the server says it.
@@ -161,6 +166,7 @@ impl Server {
         self.sql(None, &format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true", quoted(name)))?;
         // A session that outlived its program would keep every clone waiting.
         self.sql(None, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}", literal(name)))?;
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(())
     }
 
@@ -193,14 +199,19 @@ impl Server {
         }
     }
 
-    /// The line that a person types to look into a database.
+    /// The line that a person types to look into a database; the password of an outside server stays with that person.
     pub fn psql(&self, name: &str) -> String {
-        format!("psql '{}'", self.url(name, "postgresql"))
+        let url = match &self.side {
+            Side::Own(own) => own.url(name, "postgresql"),
+            Side::Outside(outside) => outside.url.without_password().of(name, "postgresql"),
+        };
+        format!("psql '{url}'")
     }
 
-    /// Databases that are there and were not sealed.
+    /// Databases that are there and that one can look into: templates are closed.
     pub fn kept(&self) -> Vec<String> {
-        self.made().iter().cloned().collect()
+        let sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.made().difference(&sealed).cloned().collect()
     }
 
     /// Ends it: a server of our own with everything in it, on an outside one what this run made. A kept one stays.
@@ -231,6 +242,20 @@ impl Server {
     }
 }
 
+/// First letters of the names of a run's databases.
+pub fn prefix(run: &str) -> String {
+    format!("{PREFIX}{}_", run.replace('-', "_"))
+}
+
+/// Thirty-two hexadecimal digits that nobody can guess.
+fn random() -> Result<String, String> {
+    use std::io::Read as _;
+    let mut bytes = [0; 16];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|cause| format!("failed to read /dev/urandom: {cause}"))?;
+    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+}
+
 /// An identifier.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -244,7 +269,7 @@ fn literal(text: &str) -> String {
 /// pg_dump frames its output with two commands of psql, which no server knows.
 fn without_meta(text: &str) -> String {
     let meta = |line: &str| line.starts_with("\\restrict ") || line.starts_with("\\unrestrict ");
-    text.lines().filter(|line| !meta(line)).collect::<Vec<_>>().join("\n")
+    text.split_inclusive('\n').filter(|line| !meta(line)).collect()
 }
 
 #[cfg(test)]

@@ -64,6 +64,12 @@ impl Url {
         self.password.as_deref()
     }
 
+    /// The same address for whoever brings the password by another way.
+    #[must_use]
+    pub fn without_password(&self) -> Self {
+        Self { password: None, ..self.clone() }
+    }
+
     /// URL of a database on this server.
     pub fn of(&self, database: &str, scheme: &str) -> String {
         let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
@@ -84,14 +90,20 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Asks a server who it is. `path` is where psql is looked for.
-    pub fn reach(url: Url, major: &str, path: &str, home: Option<&str>) -> Result<Self, String> {
-        let psql = which::which_in("psql", Some(path), "/")
-            .map_err(|_| "an outside server is spoken to by psql, which is missing\n  hint: apt-get install postgresql-client".to_owned())?;
-        let mut env: BTreeMap<String, String> = [("PATH".to_owned(), path.to_owned()), ("PGCONNECT_TIMEOUT".to_owned(), "10".to_owned())].into();
-        env.extend(home.map(|home| ("HOME".to_owned(), home.to_owned())));
+    /// A server of any version, not asked anything yet.
+    pub fn any(url: Url, caller: &BTreeMap<String, String>) -> Result<Self, String> {
+        let path = caller.get("PATH").cloned().unwrap_or_default();
+        let missing = "an outside server is spoken to by psql, which is missing\n  hint: apt-get install postgresql-client";
+        let psql = which::which_in("psql", Some(&path), "/").map_err(|_| missing.to_owned())?;
+        let mut env: BTreeMap<String, String> = [("PATH".to_owned(), path), ("PGCONNECT_TIMEOUT".to_owned(), "10".to_owned())].into();
+        env.extend(caller.get("HOME").map(|home| ("HOME".to_owned(), home.clone())));
         env.extend(url.password.as_ref().map(|password| ("PGPASSWORD".to_owned(), decoded(password))));
-        let mut outside = Self { url, version: String::new(), psql, env };
+        Ok(Self { url, version: String::new(), psql, env })
+    }
+
+    /// A server of the right major version, by its own word. The caller's environment says where psql is.
+    pub fn reach(url: Url, major: &str, caller: &BTreeMap<String, String>) -> Result<Self, String> {
+        let mut outside = Self::any(url, caller)?;
         let rows = outside.sql(None, "SHOW server_version")?;
         let said = rows.into_iter().flatten().flatten().next().unwrap_or_default();
         said.split_whitespace().next().unwrap_or_default().clone_into(&mut outside.version);
@@ -105,17 +117,8 @@ impl Outside {
         Ok(outside)
     }
 
-    /// A server of any version; none when it cannot be spoken to.
-    pub fn any(url: Url, path: &str) -> Option<Self> {
-        let psql = which::which_in("psql", Some(path), "/").ok()?;
-        let mut env: BTreeMap<String, String> = [("PATH".to_owned(), path.to_owned()), ("PGCONNECT_TIMEOUT".to_owned(), "10".to_owned())].into();
-        env.extend(url.password.as_ref().map(|password| ("PGPASSWORD".to_owned(), decoded(password))));
-        Some(Self { url, version: String::new(), psql, env })
-    }
-
     fn psql(&self, database: Option<&str>, more: Vec<String>) -> Result<String, String> {
-        let plain = Url { password: None, ..self.url.clone() };
-        let url = plain.of(database.unwrap_or(&self.url.database), "postgresql");
+        let url = self.url.without_password().of(database.unwrap_or(&self.url.database), "postgresql");
         let mut args: Vec<String> = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned()).collect();
         args.push(url);
         args.extend(more);
@@ -170,6 +173,7 @@ mod tests {
         assert_eq!(url.of("x", "postgresql"), "postgresql://me:p%40ss@127.0.0.1:5433/x?sslmode=disable");
         assert!(url.is_loopback());
         assert_eq!(decoded(url.password().expect("given")), "p@ss");
+        assert_eq!(url.without_password().of("x", "postgresql"), "postgresql://me@127.0.0.1:5433/x?sslmode=disable");
         assert_eq!(format!("{url:?}"), "Url(127.0.0.1:5433)", "no password in a message");
         assert!(!Url::parse("postgres://db.example.invalid/").expect("good").is_loopback());
         assert!(Url::parse("postgres://[::1]:5432/x").expect("good").is_loopback());

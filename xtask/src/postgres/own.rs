@@ -97,7 +97,7 @@ impl Own {
     }
 
     fn start_in(home: &Home, user: User, start: &Start<'_>) -> Result<Self, String> {
-        let password = password()?;
+        let password = super::random()?;
         let folder = reachable(&start.binaries, home, user)?;
         let log = File::options().create(true).append(true).open(start.log).map_err(|cause| format!("failed to open {}: {cause}", start.log.display()))?;
         let env: BTreeMap<String, String> = [("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("LC_ALL".to_owned(), "C".to_owned()), start.mark.clone()].into();
@@ -115,8 +115,7 @@ impl Own {
                 }
                 Err(cause) => why = cause,
             }
-            let said = File::open(start.log).map(|log| part(&log, from, u64::MAX, 16 << 10)).unwrap_or_default();
-            if !said.contains("Address already in use") {
+            if !said(start, from).contains("Address already in use") {
                 break;
             }
         }
@@ -201,8 +200,7 @@ fn init(home: &Home, user: User, password: &str, spec: Specs<'_>, log: &File, st
     if end == End::Code(0) {
         return Ok(());
     }
-    let said = File::open(start.log).map(|log| part(&log, from, u64::MAX, 16 << 10)).unwrap_or_default();
-    Err(format!("initdb ended with {end}: {}; its log: {}", crate::text::excerpt(&said).0, start.log.display()))
+    Err(format!("initdb ended with {end}: {}; its log: {}", crate::text::excerpt(&said(start, from)).0, start.log.display()))
 }
 
 /// Starts the server and waits until it answers.
@@ -216,8 +214,7 @@ fn boot(home: &Home, port: u16, spec: Specs<'_>, log: &File, start: &Start<'_>) 
     loop {
         let why = match child.try_wait() {
             Ok(Some(_)) => {
-                let said = File::open(start.log).map(|log| part(&log, from, u64::MAX, 16 << 10)).unwrap_or_default();
-                return Err(format!("the server ended with {} before it was ready: {}", spawn::reap(&mut child), crate::text::excerpt(&said).0));
+                return Err(format!("the server ended with {} before it was ready: {}", spawn::reap(&mut child), crate::text::excerpt(&said(start, from)).0));
             }
             Err(cause) => cause.to_string(),
             Ok(None) => match Wire::connect(&home.socket(port), ROLE, "postgres") {
@@ -234,6 +231,11 @@ fn boot(home: &Home, port: u16, spec: Specs<'_>, log: &File, start: &Start<'_>) 
     }
 }
 
+/// What was written to the log since.
+fn said(start: &Start<'_>, from: u64) -> String {
+    File::open(start.log).map(|log| part(&log, from, u64::MAX, 16 << 10)).unwrap_or_default()
+}
+
 fn launch(spec: &Spec, log: &File) -> Result<Child, String> {
     let io = |cause: std::io::Error| format!("failed to start {}: {cause}", spec.exe.display());
     let (out, err): (Stdio, Stdio) = (log.try_clone().map_err(io)?.into(), log.try_clone().map_err(io)?.into());
@@ -244,13 +246,6 @@ fn launch(spec: &Spec, log: &File) -> Result<Child, String> {
 pub fn free_port() -> Result<u16, String> {
     let bound = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     bound.map(|address| address.port()).map_err(|cause| format!("no free port: {cause}"))
-}
-
-fn password() -> Result<String, String> {
-    use std::io::Read as _;
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).map_err(|cause| format!("failed to make a password: {cause}"))?;
-    Ok(blake3::hash(&bytes).to_hex()[..32].to_owned())
 }
 
 /// The programs where the server's user can reach them: below a private folder they are copied beside the cluster.

@@ -1,7 +1,6 @@
 //! One attempt of a gate, on a launcher thread: steps in order into one log, then the reports. Blocking on purpose; knows no
 //! other gate.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::instances;
 use super::launch::{Leak, Told};
 use super::os::{Control, Line, Site, marker};
 use super::reports;
@@ -266,10 +266,7 @@ fn outputs(place: &Place<'_>, log: &File) -> std::io::Result<(Option<MaskingPipe
 fn spec(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>) -> Result<(Spec, Vec<String>), String> {
     let site = place.site;
     let values = Values { place, gate, step, supply };
-    let mut env = BTreeMap::clone(&*site.environment(&gate.runtimes)?);
-    for runtime in gate.runtimes.iter().filter_map(|id| site.config.runtimes.get(id)) {
-        env.extend(runtime.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));
-    }
+    let mut env = instances::environment(site, &gate.runtimes)?;
     env.extend(supply.urls(step));
     env.extend(gate.secrets.iter().filter_map(|name| Some((name.clone(), site.ambient.get(name)?.clone()))));
     env.extend(step.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));
@@ -327,7 +324,7 @@ impl Values<'_> {
             Placeholder::Workers => self.gate.workers.to_string(),
             Placeholder::Port => String::new(), // it stands in a service's words only
             Placeholder::Supply(id, field) => self.supply.value(id, *field, self.step),
-            Placeholder::Exe(runtime) => site.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default(),
+            Placeholder::Exe(runtime) => site.exe(runtime),
             Placeholder::GateOut(gate) => {
                 let iteration = self.place.job.iteration.min(site.runs.get(gate).copied().unwrap_or(1));
                 let job = JobId { gate: gate.clone(), iteration };

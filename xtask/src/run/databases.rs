@@ -153,7 +153,7 @@ fn migrate(place: &Place<'_>, database: &Database, url: &str, log_name: &str) ->
 fn filled(place: &Place<'_>, part: &Placeholder) -> String {
     match part {
         Placeholder::Xtask => place.site.xtask.display().to_string(),
-        Placeholder::Exe(runtime) => place.site.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default(),
+        Placeholder::Exe(runtime) => place.site.exe(runtime),
         _ => String::new(), // there are no others in a database's words
     }
 }

@@ -40,7 +40,8 @@ impl Started {
 
     /// Why it no longer serves.
     pub(super) fn lost(&self) -> Option<String> {
-        self.instance.lost().map(|end| format!("ended by itself ({end}); its log: {}", self.instance.log.display()))
+        let ended = self.instance.lost().map(|end| format!("ended by itself ({end}); its log: {}", self.instance.log.display()));
+        ended.or_else(|| self.own.iter().find_map(|copy| copy.server.lost()).map(|why| format!("lost its database: {why}")))
     }
 
     /// Ends it and drops its clones.
@@ -60,7 +61,7 @@ impl Started {
 pub(super) fn environment(site: &Site, runtimes: &[String]) -> Result<BTreeMap<String, String>, String> {
     let mut env = BTreeMap::clone(&*site.environment(runtimes)?);
     for runtime in runtimes.iter().filter_map(|id| site.config.runtimes.get(id)) {
-        let exe = site.interpreters.get(&runtime.id).map(|found| found.exe.display().to_string()).unwrap_or_default();
+        let exe = site.exe(&runtime.id);
         env.extend(runtime.env.iter().map(|(name, value)| (name.clone(), value.fill(|_| exe.clone()))));
     }
     Ok(env)
@@ -79,7 +80,7 @@ impl Words<'_> {
         word.fill(|part| match part {
             Placeholder::Port => self.port.to_string(),
             Placeholder::Xtask => self.place.site.xtask.display().to_string(),
-            Placeholder::Exe(runtime) => self.place.site.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default(),
+            Placeholder::Exe(runtime) => self.place.site.exe(runtime),
             Placeholder::Supply(id, field) => self.supply(id, *field),
             _ => String::new(), // there are no others in a service's words
         })
@@ -116,13 +117,20 @@ pub(super) fn start(place: &Place<'_>, process: &Process, name: &str, needs: &[&
                 place.line.tell(Told::Fact(Box::new(EventKind::ServiceReady(Box::new(ready)))));
                 return Ok(started);
             }
-            Err(why) if tries < TRIES && has_port(process) && why.to_ascii_lowercase().contains("address already in use") => {}
+            Err(_) if tries < TRIES && has_port(process) && lost_its_port(place.site, name) => {}
             Err(why) => {
                 place.site.supplies.unmark(&marker);
                 return Err(refused(place, &process.id, why));
             }
         }
     }
+}
+
+/// Somebody was faster; some tools say so lines before their last.
+fn lost_its_port(site: &Site, name: &str) -> bool {
+    let log = std::fs::read(site.run.file(&RunDir::service_log(name))).unwrap_or_default();
+    let said = String::from_utf8_lossy(&log).to_ascii_lowercase();
+    said.contains("address already in use") || said.contains("eaddrinuse")
 }
 
 fn has_port(process: &Process) -> bool {

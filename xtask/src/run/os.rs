@@ -93,6 +93,11 @@ impl Site {
         Ok(found)
     }
 
+    /// The interpreter of a runtime, as words name it.
+    pub fn exe(&self, runtime: &str) -> String {
+        self.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default()
+    }
+
     /// The values that a gate's secrets must not show.
     pub fn mask(&self, secrets: &[String]) -> Mask {
         Mask::new(secrets.iter().filter_map(|name| self.ambient.get(name)).map(String::as_str))

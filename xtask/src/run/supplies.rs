@@ -14,6 +14,7 @@ use super::launch::Told;
 use super::os::{Site, lock};
 use crate::config::{Config, Postgres, Process, Service};
 use crate::event::{EventKind, ServiceReady};
+use crate::pins::Ambient;
 use crate::postgres::{Outside, Own, Server, Side, Start, Url, binaries};
 use crate::rundir::{GatesDir, RunDir, file_ref};
 
@@ -119,7 +120,7 @@ impl Supplies {
         let path = site.ambient.get("PATH").map(String::as_str).unwrap_or_default();
         let note = site.gates.service_note(&site.run.id, &postgres.id);
         if let Some(url) = self.wish.outside.get(&postgres.id) {
-            let outside = Outside::reach(url.clone(), &postgres.version, path, site.ambient.get("HOME").map(String::as_str))?;
+            let outside = Outside::reach(url.clone(), &postgres.version, &site.ambient)?;
             return Ok(Server::new(Side::Outside(outside), &site.run.id, note, self.wish.keep));
         }
         let found = binaries::find(&postgres.version, path, &site.gates.cache(""), &npm(site))?;
@@ -231,20 +232,26 @@ fn npm(site: &Site) -> binaries::Npm {
 }
 
 /// Ends what dead runs of this repository left, and what was kept. Gives a line for each.
-pub fn sweep(gates: &GatesDir, own: &str, wish: &Wish) -> Vec<String> {
+pub fn sweep(gates: &GatesDir, own: &str, wish: &Wish, ambient: &Ambient) -> Vec<String> {
     let mut lines = Vec::new();
     for (run, path) in gates.service_notes() {
         let alive = std::fs::File::open(gates.run(&run).journal()).is_ok_and(|journal| journal.try_lock_shared().is_err());
         let Some(noted) = crate::postgres::Noted::read(&path).filter(|_| run != own && !alive) else { continue };
         let short = crate::rundir::short(&run);
-        if let Some(home) = noted.base.as_deref().and_then(crate::postgres::home::Home::noted) {
+        if let Some(home) = noted.home() {
             home.end();
             let what = if noted.keep { "that was kept" } else { "left behind" };
             lines.push(format!("a database server {what} by run {short} was ended"));
         }
         if let Some(outside) = &noted.outside {
             let Some((_, url)) = wish.outside.iter().find(|(_, url)| url.place() == *outside) else { continue };
-            lines.extend(drop_old(&noted, url, &run));
+            match drop_old(&noted, url, &run, ambient) {
+                Ok(()) => lines.push(format!("databases left behind by run {short} on {outside} were dropped")),
+                Err(why) => {
+                    lines.push(format!("databases left behind by run {short} on {outside} could not be dropped: {why}"));
+                    continue; // the note stays for the next run
+                }
+            }
         }
         std::fs::remove_file(&path).ok();
     }
@@ -252,9 +259,6 @@ pub fn sweep(gates: &GatesDir, own: &str, wish: &Wish) -> Vec<String> {
 }
 
 /// Databases that a dead run made on an outside server which this run is told to use too.
-fn drop_old(noted: &crate::postgres::Noted, url: &Url, run: &str) -> Option<String> {
-    let path = std::env::join_paths(["/usr/bin", "/usr/local/bin", "/bin"]).ok()?;
-    let outside = Outside::any(url.clone(), &path.to_string_lossy())?;
-    outside.drop_all(&noted.databases, &format!("gates_{}_", run.replace('-', "_"))).ok()?;
-    Some(format!("databases left behind by run {} on {} were dropped", crate::rundir::short(run), url.place()))
+fn drop_old(noted: &crate::postgres::Noted, url: &Url, run: &str, ambient: &Ambient) -> Result<(), String> {
+    Outside::any(url.clone(), ambient)?.drop_all(&noted.databases, &crate::postgres::prefix(run))
 }
