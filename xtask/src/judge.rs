@@ -29,6 +29,10 @@ pub struct Judgement {
     pub why: Vec<String>,
     /// The exit status failed and no report explains it.
     pub unreported: bool,
+    /// Cases that passed only after a failed attempt, and the first of them.
+    pub flaked: Option<(u64, String)>,
+    /// Names of all its cases in one digest; none where something else than cases decides what is there.
+    pub inventory: Option<String>,
     /// Only red cases and the exit status that goes with them are wrong: what a flake looks like.
     pub only_cases: bool,
     /// All reports together.
@@ -56,7 +60,15 @@ pub fn attempt(terms: Terms<'_>, facts: &AttemptFacts) -> Judgement {
         judging.expectations(terms, facts);
     }
     let Judging { verdict, why, unreported, only_cases, totals } = judging;
-    Judgement { verdict, why, unreported, only_cases: only_cases && verdict == Verdict::Fail, totals }
+    let only_cases = only_cases && verdict == Verdict::Fail;
+    let whole = facts.complete && !facts.reports.is_empty() && (verdict == Verdict::Pass || only_cases);
+    let inventory = whole.then(|| facts.reports.iter().map(|report| report.inventory.as_str()).collect::<Vec<_>>().join(" "));
+    Judgement { verdict, why, unreported, flaked: flaked(facts), inventory, only_cases, totals }
+}
+
+fn flaked(facts: &AttemptFacts) -> Option<(u64, String)> {
+    let first = facts.reports.iter().flat_map(|report| &report.flaky).next()?;
+    Some((facts.reports.iter().map(|report| report.flaky.len() as u64).sum(), first.case.clone()))
 }
 
 struct Judging {
@@ -219,7 +231,12 @@ pub struct GateJudgement {
 
 /// Judges a gate from the judgements of the iterations that ended.
 pub fn gate(attempts: &[Judgement], flaky: FlakyRule) -> GateJudgement {
-    let label = flake::label(attempts.iter().filter_map(outcome));
+    let flaked = attempts.iter().find_map(|judged| judged.flaked.as_ref());
+    // A failed attempt inside a passing iteration is a red result and a green one.
+    let label = match flake::label(attempts.iter().filter_map(outcome)) {
+        Label::Stable if flaked.is_some() => Label::Flaky,
+        label => label,
+    };
     let count = |verdict| attempts.iter().filter(|judged| judged.verdict == verdict).count();
     let why_of = |verdict| attempts.iter().find(|judged| judged.verdict == verdict).map(|judged| judged.why.clone()).unwrap_or_default();
     for verdict in [Verdict::Broken, Verdict::Cancelled] {
@@ -227,7 +244,13 @@ pub fn gate(attempts: &[Judgement], flaky: FlakyRule) -> GateJudgement {
             return GateJudgement { verdict, label, why: why_of(verdict) };
         }
     }
+    if let Some(why) = uneven(attempts) {
+        return GateJudgement { verdict: Verdict::Broken, label, why: vec![why] };
+    }
     let failed = count(Verdict::Fail);
+    if let (0, Some((cases, first)), FlakyRule::Fail) = (failed, flaked, flaky) {
+        return GateJudgement { verdict: Verdict::Fail, label, why: vec![format!("{} passed only after a failed attempt: {first}", plural(*cases, "case"))] };
+    }
     if failed == 0 {
         let verdict = if attempts.is_empty() { Verdict::Skipped } else { Verdict::Pass };
         return GateJudgement { verdict, label, why: Vec::new() };
@@ -239,6 +262,14 @@ pub fn gate(attempts: &[Judgement], flaky: FlakyRule) -> GateJudgement {
         why.insert(0, format!("{failed} of {} failed", plural(attempts.len() as u64, "iteration")));
     }
     GateJudgement { verdict, label, why }
+}
+
+/// Iterations of one code must hold the same cases: of one that is not always there nothing can be said.
+fn uneven(attempts: &[Judgement]) -> Option<String> {
+    let mut inventories = attempts.iter().enumerate().filter_map(|(index, judged)| Some((index + 1, judged.inventory.as_ref()?)));
+    let (first, wanted) = inventories.next()?;
+    let (other, _) = inventories.find(|(_, inventory)| *inventory != wanted)?;
+    Some(format!("iterations {first} and {other} do not hold the same cases"))
 }
 
 fn outcome(judged: &Judgement) -> Option<Outcome> {

@@ -349,6 +349,45 @@ pub struct Criterion {
     pub confidence: String,
 }
 
+/// A test tool whose words for a report and against retries the product knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tool {
+    /// pytest.
+    Pytest,
+    /// vitest.
+    Vitest,
+    /// Playwright's test runner.
+    Playwright,
+    /// cargo-nextest.
+    CargoNextest,
+}
+
+impl Tool {
+    /// The word in gates.toml.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pytest => "pytest",
+            Self::Vitest => "vitest",
+            Self::Playwright => "playwright",
+            Self::CargoNextest => "cargo-nextest",
+        }
+    }
+}
+
+/// What is known of attempts that a tool makes by itself. The order is how little can be claimed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retries {
+    /// Each case was tried once, or every attempt is known.
+    Off,
+    /// Failed attempts count as far as the report shows them.
+    #[default]
+    Reported,
+    /// The tool is one whose report hides failed attempts.
+    Hidden,
+}
+
 /// A case that did not pass, as facts for the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseFact {
@@ -362,6 +401,14 @@ pub struct CaseFact {
     /// Where it failed, if the report tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Location>,
+    /// Failed attempts before it passed.
+    #[serde(default, skip_serializing_if = "no_attempts")]
+    pub attempts: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn no_attempts(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What a gate promises of its reports (`expect` in gates.toml).
@@ -434,9 +481,18 @@ pub struct ReportFact {
     pub counted: Totals,
     /// The first hundred red cases.
     pub red: Vec<CaseFact>,
-    /// How many red cases are timeouts.
+    /// How many red cases and failed attempts are timeouts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub timeouts: u64,
+    /// Cases that passed after failed attempts, all of them: a retry buys a label, never a clean pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<CaseFact>,
+    /// What is known of attempts.
+    #[serde(default)]
+    pub retries: Retries,
+    /// Digest of the names of all its cases.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inventory: String,
     /// The first hundred skipped cases that `expect.skips` does not name.
     pub undeclared: Vec<CaseFact>,
     /// How many skipped cases `expect.skips` does not name.

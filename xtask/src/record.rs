@@ -7,7 +7,7 @@ pub use crate::judge::{Finding, Met};
 
 use crate::event::{Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
 use crate::judge::{self, Judgement, Observed, Terms};
-use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, StopCause, Verdict};
+use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Retries, Skip, StopCause, Verdict};
 
 /// A run as far as its events tell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -222,7 +222,15 @@ impl Record {
 
     fn never_ran(&self) -> Judgement {
         let why = if self.ended { "the journal has no end of this gate" } else { "the run ended before this gate did" };
-        Judgement { verdict: Verdict::Broken, why: vec![why.to_owned()], unreported: false, only_cases: false, totals: crate::model::Totals::default() }
+        Judgement {
+            verdict: Verdict::Broken,
+            why: vec![why.to_owned()],
+            unreported: false,
+            flaked: None,
+            inventory: None,
+            only_cases: false,
+            totals: crate::model::Totals::default(),
+        }
     }
 
     /// The verdict of a phase: that of its worst gate. Advisory gates do not count.
@@ -280,7 +288,12 @@ impl Record {
                 valid += 1;
                 cases = judged.totals.tests.max(cases);
                 seen.not_run += judged.totals.skipped;
-                let mut red: BTreeSet<&str> = job.facts.reports.iter().flat_map(|report| &report.red).map(|case| case.case.as_str()).collect();
+                seen.retries = job.facts.reports.iter().map(|report| report.retries).max().unwrap_or(Retries::Off).max(seen.retries);
+                if job.facts.reports.iter().any(|report| report.retries == Retries::Hidden) && !seen.hidden_in.contains(&gate.id) {
+                    seen.hidden_in.push(gate.id.clone());
+                }
+                let mut red: BTreeSet<&str> =
+                    job.facts.reports.iter().flat_map(|report| report.red.iter().chain(&report.flaky)).map(|case| case.case.as_str()).collect();
                 let named: u64 = job.facts.reports.iter().map(|report| report.red.len() as u64).sum();
                 seen.unnamed += u32::from(judged.totals.failures + judged.totals.errors > named);
                 if judged.verdict == Verdict::Fail && !(judged.only_cases && named > 0) {
@@ -298,6 +311,12 @@ impl Record {
             seen.valid = 0;
         }
         seen
+    }
+
+    /// Gates whose tools hide failed attempts: of their cases no rate can be said.
+    pub fn hidden_attempts(&self) -> Vec<String> {
+        let hides = |job: &JobRecord| job.facts.reports.iter().any(|report| report.retries == Retries::Hidden);
+        self.head.gates.iter().filter(|gate| self.jobs_of(&gate.id).any(|(_, job)| hides(job))).map(|gate| gate.id.clone()).collect()
     }
 
     /// The exit status of the run; the worst of what happened.

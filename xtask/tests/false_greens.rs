@@ -1,6 +1,6 @@
 //! Everything that looks green and is not: verdict, exit status and junit.xml each say so.
 
-use crate::support::{Sandbox, end_of, outcome, within};
+use crate::support::{Sandbox, demo_tool, end_of, outcome, within};
 use xtask::model::Outcome;
 
 const GREEN: &str = "<testsuite name='s' tests='2'><testcase classname='c' name='a'/><testcase classname='c' name='b'/></testsuite>";
@@ -162,21 +162,4 @@ fn vitest_that_hides_something_is_never_green() {
         sandbox.run(&["gate", "p"]).exits(1).says(said);
         assert_eq!(sandbox.verdict("g"), "fail", "{file}");
     }
-}
-
-/// A tool of the demo's own environments, which are set up the way every gate sets them up.
-fn demo_tool(path: &str) -> String {
-    static SETUP: std::sync::Once = std::sync::Once::new();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
-    let file = root.join(path);
-    SETUP.call_once(|| {
-        let ready = ["demo/backend/.venv/bin/pytest", "demo/frontend/node_modules/.bin/vitest"].iter().all(|tool| root.join(tool).exists());
-        if !ready {
-            let output = std::process::Command::new(env!("CARGO_BIN_EXE_xtask")).arg("-C").arg(&root).arg("setup").output().expect("it starts");
-            assert!(output.status.success(), "this test drives {path}; `xtask setup` failed:\n{}", String::from_utf8_lossy(&output.stderr));
-        }
-    });
-    assert!(file.exists(), "`xtask setup` did not make {path}");
-    let folder = file.parent().expect("in a folder").canonicalize().expect("it is there");
-    folder.join(file.file_name().expect("a name")).display().to_string()
 }

@@ -10,6 +10,7 @@ mod key_criteria;
 mod key_supplies;
 mod keys;
 mod pins;
+mod planted;
 mod processes;
 mod reader;
 mod runs;

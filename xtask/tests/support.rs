@@ -246,3 +246,20 @@ pub(crate) fn kinds(events: &[Event]) -> Vec<String> {
 pub(crate) fn tool(name: &str, package: &str) -> PathBuf {
     which::which(name).unwrap_or_else(|_| panic!("this test needs `{name}`: install the Debian package `{package}`"))
 }
+
+/// A tool of the demo's own environments, which are set up the way every gate sets them up.
+pub(crate) fn demo_tool(path: &str) -> String {
+    static SETUP: std::sync::Once = std::sync::Once::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
+    let file = root.join(path);
+    SETUP.call_once(|| {
+        let ready = ["demo/backend/.venv/bin/pytest", "demo/frontend/node_modules/.bin/vitest"].iter().all(|tool| root.join(tool).exists());
+        if !ready {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_xtask")).arg("-C").arg(&root).arg("setup").output().expect("it starts");
+            assert!(output.status.success(), "this test drives {path}; `xtask setup` failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+    });
+    assert!(file.exists(), "`xtask setup` did not make {path}");
+    let folder = file.parent().expect("in a folder").canonicalize().expect("it is there");
+    folder.join(file.file_name().expect("a name")).display().to_string()
+}

@@ -61,11 +61,30 @@ fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
             outcome: case.outcomes.values().copied().max().unwrap_or_default(),
             category: case.category().map_or("unknown", |(category, _)| category.word()),
             bound: case.upper_bound(),
+            retried: case.attempts.len() as u32,
         })
     });
+    let partly = cases.gates.iter().flat_map(|(gate, own)| own.partly.iter().map(|words| (gate.clone(), words.clone()))).collect();
     let iterations = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
     let bound = crate::flake::upper_bound(0, iterations);
-    Tally { red: red.collect(), labels: cases.labels(), iterations, bound, program: program.to_owned(), folder: folder(run) }
+    Tally {
+        red: red.collect(),
+        labels: cases.labels(),
+        causes: causes(cases),
+        partly,
+        hidden: record.hidden_attempts(),
+        iterations,
+        bound,
+        program: program.to_owned(),
+        folder: folder(run),
+    }
+}
+
+/// Causes of what is flaky.
+fn causes(cases: &Cases) -> u64 {
+    let flaky = cases.gates.values().flat_map(|own| &own.cases).filter(|case| case.label() == Label::Flaky);
+    let items: Vec<_> = flaky.filter_map(|case| Some((case.print()?.cause, case.prints.keys().map(|iteration| u64::from(*iteration)).collect()))).collect();
+    crate::flake::groups(&items).into_iter().max().map_or(0, |last| last as u64 + 1)
 }
 
 /// The run's folder as a person here would type it.

@@ -135,6 +135,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         probes: Mutex::new(probes),
         environments: Mutex::default(),
         programs: Mutex::default(),
+        plugins: Mutex::default(),
         in_use: Mutex::default(),
         extra,
         slots,

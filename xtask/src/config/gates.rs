@@ -142,7 +142,7 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
     }
     let single;
     let steps = if let Some(steps) = &gate.steps {
-        for (key, given) in [("exit", gate.exit.is_some()), ("with", gate.with.is_some())] {
+        for (key, given) in [("exit", gate.exit.is_some()), ("with", gate.with.is_some()), ("tool", gate.tool.is_some())] {
             if given {
                 report.push(&["gate", id, key], format!("`{key}` belongs to the steps here"), "move it into [[gate.ID.steps]]");
             }
@@ -156,6 +156,7 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
             check: gate.check.clone(),
             with: gate.with.clone(),
             exit: gate.exit.clone(),
+            tool: gate.tool,
             cwd: None,
             env: BTreeMap::new(),
             databases: Vec::new(),
@@ -208,8 +209,10 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
         if argv.first().is_some_and(String::is_empty) {
             report.push(&at("run"), "the program's name is empty", "run = [\"program\", \"argument\"]");
         }
+        let words = Names { tool: step.tool.is_some(), ..words };
         StepRun::Argv(argv.iter().filter_map(|word| template(word, words, &at("run"), report)).collect())
     };
+    let tool = super::tools::resolve(step, base, report);
     let cwd = step.cwd.as_ref().or(gate.cwd.as_ref()).cloned().unwrap_or_else(|| ".".to_owned());
     report.inside(&at("cwd"), &cwd);
     let mut env = env_templates(&gate.env, words, &["gate", base[1], "env"], report);
@@ -221,6 +224,7 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
         name: step.name.clone().unwrap_or_else(|| (index + 1).to_string()),
         run,
         exit: step.exit.as_ref().map_or_else(|| vec![0], |codes| codes.iter().map(|code| i32::from(*code)).collect()),
+        tool,
         cwd,
         env,
         timeout: step.timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok()),

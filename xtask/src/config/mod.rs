@@ -10,6 +10,7 @@ pub mod schema;
 mod services;
 mod supplies;
 mod template;
+mod tools;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ pub use profile::{MissingRule, Profile};
 pub use services::{Database, DatabaseUse, EMPTY, MIGRATED, Per, Postgres, Probe, Process, Ready, Service};
 pub use template::{Field, Part, Placeholder, Template};
 
-use crate::model::{Criterion, Expect, Policy};
+use crate::model::{Criterion, Expect, Policy, Tool};
 
 /// A runtime: an interpreter and the environment that belongs to it.
 #[derive(Clone, Debug)]
@@ -158,6 +159,8 @@ pub struct Step {
     pub run: StepRun,
     /// Accepted exit codes.
     pub exit: Vec<i32>,
+    /// The test tool that it starts.
+    pub tool: Option<Tool>,
     /// Folder, relative to the root.
     pub cwd: String,
     /// Environment over the runtimes'.
@@ -171,7 +174,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step writes a report to `{junit}`: it says so, or it is a check, which always does.
+    /// The step writes a report to `{junit}`: it says so, or it is a tool or a check, which always do.
     pub fn wants_junit(&self) -> bool {
         let names = |word: &Template| word.places().any(|place| *place == Placeholder::Junit);
         let in_run = match &self.run {
@@ -179,7 +182,7 @@ impl Step {
             StepRun::Shell(script) => script.contains("GATE_JUNIT"),
             StepRun::Check { .. } => true,
         };
-        in_run || self.env.values().any(names)
+        in_run || self.tool.is_some() || self.env.values().any(names)
     }
 }
 

@@ -28,9 +28,14 @@ pub enum Placeholder {
     Workers,
     /// The free port of the service that the word belongs to.
     Port,
+    /// The words of the step's test tool; a whole word that becomes several.
+    ToolArgs,
     /// Something of a service or a database.
     Supply(String, Field),
 }
+
+/// As it stands in argv.
+pub(super) const TOOL_ARGS: &str = "{tool.args}";
 
 /// What a word may want of a service or a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +94,7 @@ const FIXED: &[(&str, Placeholder)] = &[
 const OF_SERVICE: &[(&str, Placeholder)] = &[("xtask", Placeholder::Xtask), ("port", Placeholder::Port)];
 
 /// Placeholders of the format that this version does not fill in.
-const NOT_YET: &[&str] = &["shard.index", "shard.total", "tool.args"];
+const NOT_YET: &[&str] = &["shard.index", "shard.total"];
 
 /// Ids that placeholders may name.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,6 +109,8 @@ pub struct Names<'a> {
     pub databases: &'a [String],
     /// Whose words they are.
     pub scope: Scope,
+    /// They are the argv of a step that names its tool.
+    pub tool: bool,
 }
 
 /// Whose words have placeholders: it decides which of the fixed ones there are.
@@ -141,6 +148,7 @@ impl Names<'_> {
     fn known(&self) -> Vec<String> {
         let mut known: Vec<String> = self.fixed().iter().map(|(word, _)| (*word).to_owned()).collect();
         known.extend(self.runtimes.iter().map(|id| format!("{id}.exe")));
+        known.extend(self.tool.then(|| "tool.args".to_owned()));
         known.extend(self.needs.iter().map(|id| format!("{id}.out")));
         for (ids, fields) in [(self.services, Field::OF_SERVICE), (self.databases, Field::OF_DATABASE)] {
             known.extend(ids.iter().flat_map(|id| fields.iter().map(move |field| format!("{id}.{}", field.word()))));
@@ -157,6 +165,9 @@ impl Template {
 
     /// Reads a word. The error is the message and the hint of a problem.
     pub fn parse(text: &str, names: Names<'_>) -> Result<Self, (String, String)> {
+        if text == TOOL_ARGS && names.tool {
+            return Ok(Self(vec![Part::Place(Placeholder::ToolArgs)]));
+        }
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -210,6 +221,7 @@ impl Template {
             Placeholder::Exe(runtime) => format!("{{{runtime}.exe}}"),
             Placeholder::GateOut(gate) => format!("{{{gate}.out}}"),
             Placeholder::Supply(id, field) => format!("{{{id}.{}}}", field.word()),
+            Placeholder::ToolArgs => TOOL_ARGS.to_owned(),
             fixed => FIXED.iter().chain(OF_SERVICE).find(|(_, known)| known == fixed).map_or_else(String::new, |(word, _)| format!("{{{word}}}")),
         };
         self.fill(shown)
@@ -223,6 +235,15 @@ fn is_word(word: &str) -> bool {
 fn lookup(word: &str, names: Names<'_>) -> Result<Placeholder, (String, String)> {
     if let Some((_, place)) = names.fixed().iter().find(|(known, _)| *known == word) {
         return Ok(place.clone());
+    }
+    if word == "tool.args" && names.tool {
+        return Err((format!("`{TOOL_ARGS}` is a whole word of run"), format!("run = [\"pytest\", \"{TOOL_ARGS}\"]")));
+    }
+    if word == "tool.args" && names.scope == Scope::Gate {
+        return Err((
+            format!("`{TOOL_ARGS}` stands for nothing here"),
+            "tool = \"pytest\" beside run; vitest, playwright and cargo-nextest are known too".to_owned(),
+        ));
     }
     if NOT_YET.contains(&word) {
         return Err((format!("placeholder `{{{word}}}` is not supported yet"), "remove it: this version would not fill it in".to_owned()));
@@ -250,7 +271,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Template, (String, String)> {
         let (needs, services, databases) = (["build".to_owned()], ["api".to_owned()], ["app".to_owned()]);
-        Template::parse(text, Names { runtimes: &["backend"], needs: &needs, services: &services, databases: &databases, scope: Scope::Gate })
+        Template::parse(text, Names { runtimes: &["backend"], needs: &needs, services: &services, databases: &databases, scope: Scope::Gate, tool: false })
     }
 
     #[test]
@@ -272,7 +293,11 @@ mod tests {
     #[test]
     fn unknown_ones_name_their_neighbour() {
         assert_eq!(parse("{junti}").expect_err("unknown").1, "did you mean `{junit}`?");
-        assert!(parse("{tool.args}").expect_err("later").0.contains("not supported yet"));
+        assert!(parse("{shard.index}").expect_err("later").0.contains("not supported yet"));
+        assert!(parse("{tool.args}").expect_err("no tool").0.contains("stands for nothing here"));
+        let tool = |text| Template::parse(text, Names { tool: true, ..Names::default() });
+        assert_eq!(tool(TOOL_ARGS).expect("a whole word").source(), TOOL_ARGS);
+        assert!(tool("a{tool.args}").expect_err("a part of a word").0.contains("is a whole word"));
         assert_eq!(parse("{app.port}").expect_err("a database has none").1, "did you mean `{api.port}`?");
         assert!(parse("{port}").is_err(), "only a service has a port of its own");
         assert!(parse("{frontend.exe}").is_err());

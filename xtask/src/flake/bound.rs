@@ -48,12 +48,32 @@ fn at_most(failed: u32, n: u32, rate: f64) -> f64 {
     sum
 }
 
-/// Upper bound after a streak of `n` clean runs that was looked at after each of them: `1 - (alpha / (n + 1))^(1/n)`.
+/// Upper bound after `failed` of `n` runs that were looked at after each of them, so that their number was not fixed: the rate above
+/// the observed one at which `p^f (1-p)^(n-f) = alpha B(f+1, n-f+1)`; with no failure it is `1 - (alpha / (n + 1))^(1/n)`.
 ///
 /// Source: Ville's inequality on the mixture of likelihood ratios under a uniform prior; Howard et al. 2021, "Time-uniform,
 /// nonparametric, nonasymptotic confidence sequences".
-pub fn streak_bound(n: u32) -> f64 {
-    if n == 0 { 1.0 } else { 1.0 - (ALPHA / (f64::from(n) + 1.0)).powf(1.0 / f64::from(n)) }
+pub fn streak_bound(failed: u32, n: u32) -> f64 {
+    if failed >= n {
+        return 1.0;
+    }
+    let clean = f64::from(n - failed);
+    if failed == 0 {
+        return 1.0 - (ALPHA / (clean + 1.0)).powf(1.0 / clean);
+    }
+    // ln B(f+1, n-f+1) = -ln((n+1) C(n, f))
+    let choose: f64 = (0..failed).map(|k| f64::from(n - k).ln() - f64::from(k + 1).ln()).sum();
+    let wanted = ALPHA.ln() - (f64::from(n) + 1.0).ln() - choose;
+    let (mut low, mut high) = (f64::from(failed) / f64::from(n), 1.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if f64::from(failed) * middle.ln() + clean * (-middle).ln_1p() > wanted {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
 }
 
 /// Clean runs that it takes to say that the failure rate is below `rate`: `ceil(ln alpha / ln(1 - rate))`. None for a rate that no number
@@ -96,14 +116,37 @@ mod tests {
         }
     }
 
+    /// Stopping at the first bound below a rate must not happen more often than the bound allows: exact, over all paths of counts.
+    #[test]
+    fn looking_after_every_run_does_not_break_the_streak_bound() {
+        for rate in [0.02, 0.1, 0.3, 0.5] {
+            let mut alive = vec![1.0];
+            let mut missed = 0.0;
+            for n in 1..=150_u32 {
+                let mut next = vec![0.0; n as usize + 1];
+                for (failed, chance) in alive.iter().enumerate() {
+                    next[failed] += chance * (1.0 - rate);
+                    next[failed + 1] += chance * rate;
+                }
+                for (failed, chance) in next.iter_mut().enumerate() {
+                    if streak_bound(failed as u32, n) < rate {
+                        missed += std::mem::take(chance);
+                    }
+                }
+                alive = next;
+            }
+            assert!(missed <= ALPHA, "rate {rate}: missed {missed}");
+        }
+    }
+
     #[test]
     fn published_values() {
         let percent = |value: f64| format!("{:.2}", value * 100.0);
         assert_eq!([10, 59].map(|n| percent(upper_bound(0, n))), ["25.89", "4.95"]);
         assert_eq!([percent(upper_bound(1, 10)), percent(upper_bound(1, 50))], ["39.42", "9.14"]);
-        assert_eq!([10, 50, 100].map(|n| percent(streak_bound(n))), ["41.69", "12.94", "7.33"]);
+        assert_eq!([10, 50, 100].map(|n| percent(streak_bound(0, n))), ["41.69", "12.94", "7.33"]);
         assert_eq!([0.2, 0.1, 0.05, 0.01, 0.001].map(runs_needed), [14, 29, 59, 299, 2995].map(Some));
         assert_eq!([runs_needed(0.0), runs_needed(1.0), runs_needed(-1.0)], [None; 3]);
-        assert_eq!([upper_bound(0, 0), upper_bound(3, 3), streak_bound(0)].map(percent), ["100.00"; 3]);
+        assert_eq!([upper_bound(0, 0), upper_bound(3, 3), streak_bound(0, 0)].map(percent), ["100.00"; 3]);
     }
 }

@@ -11,10 +11,10 @@ struct Rule {
 
 /// In the order in which they are tried: what says less about the test comes first.
 const RULES: &[Rule] = &[
-    Rule { name: "unreported", category: Category::Unreported, words: &["gate.unreported"] },
     Rule { name: "pytest-crash", category: Category::Crash, words: &["crashed while running", "Fatal Python error"] },
     Rule { name: "vitest-crash", category: Category::Crash, words: &["Worker exited unexpectedly", "[vitest-pool]"] },
     Rule { name: "playwright-crash", category: Category::Crash, words: &["worker process exited unexpectedly"] },
+    Rule { name: "unreported", category: Category::Unreported, words: &["gate.unreported"] },
     Rule { name: "pytest-timeout", category: Category::Timeout, words: &["from pytest-timeout", "+++ Timeout +++"] },
     Rule { name: "vitest-timeout", category: Category::Timeout, words: &["Test timed out in ", "Hook timed out in "] },
     Rule { name: "vitest-wait", category: Category::Timeout, words: &["Matcher did not succeed in time", "vi.waitFor", "vi.waitUntil"] },
@@ -31,7 +31,7 @@ const RULES: &[Rule] = &[
     Rule { name: "vitest-collection", category: Category::Collection, words: &["No test suite found", "Cannot find package", "Failed to resolve import"] },
     Rule { name: "pytest-fixture", category: Category::Fixture, words: &["failed on setup with", "failed on teardown with"] },
     Rule { name: "playwright-fixture", category: Category::Fixture, words: &["\"beforeAll\" hook", "\"afterAll\" hook"] },
-    Rule { name: "assertion", category: Category::Assertion, words: &["AssertionError", "assert ", "[XPASS(strict)]", "expect.", "expect("] },
+    Rule { name: "assertion", category: Category::Assertion, words: &["AssertionError", "assert ", "[XPASS(strict)]", "expect.", "expect(", "panicked at "] },
 ];
 
 /// The category of a red case by its type, message and text, with the name of the rule that said so.

@@ -2,9 +2,11 @@
 
 mod bound;
 mod category;
+mod fingerprint;
 
 pub use bound::{ALPHA, runs_needed, streak_bound, upper_bound, upper_bound_at};
 pub use category::category;
+pub use fingerprint::{Fingerprint, fingerprint, groups, template};
 
 use crate::model::{Label, Outcome};
 

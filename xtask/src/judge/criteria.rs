@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::flake;
-use crate::model::{Criterion, Metric};
+use crate::model::{Criterion, Metric, Retries};
 use crate::text::plural;
 
 /// What the gates of a criterion showed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Valid iterations of the gate that has fewest: ended, and neither broken nor cancelled.
     pub valid: u32,
@@ -23,6 +23,17 @@ pub struct Observed {
     pub red: BTreeMap<(String, String), u32>,
     /// Valid iterations with more red cases than their events name: any case may have been one of them.
     pub unnamed: u32,
+    /// What is known of attempts that tools make by themselves: the least of all reports.
+    pub retries: Retries,
+    /// Gates whose tools hide failed attempts.
+    pub hidden_in: Vec<String>,
+}
+
+impl Default for Observed {
+    fn default() -> Self {
+        let red = BTreeMap::new();
+        Self { valid: 0, planned: 0, cases: 0, not_run: 0, timeouts: 0, red, unnamed: 0, retries: Retries::Off, hidden_in: Vec::new() }
+    }
 }
 
 /// Whether a criterion holds.
@@ -55,6 +66,12 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
         let line = format!("{}: not judged: {} of {} valid iterations", wanted.title, seen.valid, wanted.over);
         return Finding { id: wanted.id.clone(), met: Met::NotJudged, observed: String::new(), line };
     }
+    if !seen.hidden_in.is_empty() {
+        // With retries that nobody sees, a case that often fails looks clean.
+        let gates = seen.hidden_in.join(", ");
+        let line = format!("{}: not judged: attempts not observable in {gates}: claim withheld (hint: tool and {{tool.args}})", wanted.title);
+        return Finding { id: wanted.id.clone(), met: Met::NotJudged, observed: String::new(), line };
+    }
     let worst = (seen.red.values().copied().max().unwrap_or(0) + seen.unnamed).min(seen.valid);
     let alpha = 1.0 - wanted.confidence.parse::<f64>().unwrap_or(1.0 - flake::ALPHA);
     let (observed, holds) = match wanted.metric {
@@ -68,8 +85,9 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
     let bound = flake::upper_bound(worst, seen.valid) * 100.0;
     let needed =
         flake::runs_needed(0.05).map(|runs| format!("; {runs} clean runs needed for <5 %")).filter(|_| worst == 0 && seen.valid < 59).unwrap_or_default();
+    let retries = if seen.retries == Retries::Off { "retries off" } else { "retries as reported" };
     let evidence = format!(
-        "[{}/{} runs valid, {}, {} not run; 95 % upper bound {bound:.1} % per run{needed}]",
+        "[{}/{} runs valid, {retries}, {}, {} not run; 95 % upper bound {bound:.1} % per run{needed}]",
         seen.valid,
         seen.planned,
         plural(seen.cases, "test"),
@@ -103,7 +121,7 @@ mod tests {
 
     fn seen(valid: u32, timeouts: u64, red: &[u32]) -> Observed {
         let red = red.iter().enumerate().map(|(index, count)| (("g".to_owned(), index.to_string()), *count)).collect();
-        Observed { valid, planned: 10, cases: 412, not_run: 0, timeouts, red, unnamed: 0 }
+        Observed { valid, planned: 10, cases: 412, timeouts, red, ..Observed::default() }
     }
 
     #[test]
@@ -112,12 +130,22 @@ mod tests {
         assert_eq!(clean.met, Met::Yes);
         assert_eq!(
             clean.line,
-            "frontend flaky timeout failures over 10 consecutive runs: 0   [10/10 runs valid, 412 tests, 0 not run; 95 % upper bound 25.9 % per run; \
+            "frontend flaky timeout failures over 10 consecutive runs: 0   [10/10 runs valid, retries off, 412 tests, 0 not run; 95 % upper bound 25.9 % per run; \
              59 clean runs needed for <5 %]"
         );
         assert_eq!(criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(10, 1, &[1])).met, Met::No);
         let few = criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(1, 5, &[]));
         assert_eq!((few.met, few.line.as_str()), (Met::NotJudged, "frontend flaky timeout failures: not judged: 1 of 10 valid iterations"));
+    }
+
+    #[test]
+    fn what_hides_attempts_is_not_judged() {
+        let hidden = Observed { retries: Retries::Hidden, hidden_in: vec!["g".to_owned()], ..seen(10, 0, &[]) };
+        let finding = criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &hidden);
+        assert_eq!(finding.met, Met::NotJudged);
+        assert!(finding.line.contains("attempts not observable in g: claim withheld"), "{}", finding.line);
+        let reported = Observed { retries: Retries::Reported, ..seen(10, 0, &[]) };
+        assert!(criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &reported).line.contains("retries as reported"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ fn step(code: i32) -> StepFact {
 }
 
 fn report(state: ReportState, tests: u64, failures: u64, skipped: u64) -> ReportFact {
-    let case = |name: &str, outcome| CaseFact { case: name.to_owned(), outcome, message: String::new(), at: None };
+    let case = |name: &str, outcome| CaseFact { case: name.to_owned(), outcome, message: String::new(), at: None, attempts: 0 };
     ReportFact {
         step: "1".to_owned(),
         promised: "{junit}".to_owned(),
@@ -15,6 +15,9 @@ fn report(state: ReportState, tests: u64, failures: u64, skipped: u64) -> Report
         note: String::new(),
         counted: Totals { tests, failures, errors: 0, skipped },
         timeouts: 0,
+        flaky: Vec::new(),
+        retries: crate::model::Retries::Reported,
+        inventory: "1-a".to_owned(),
         red: (0..failures).map(|n| case(&format!("red {n}"), Outcome::Failed)).collect(),
         undeclared: (0..skipped).map(|n| case(&format!("skip {n}"), Outcome::Skipped)).collect(),
         undeclared_count: skipped,

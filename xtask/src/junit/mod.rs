@@ -4,6 +4,7 @@ pub mod decode;
 pub mod name;
 pub mod read;
 pub mod sanitize;
+pub mod tally;
 pub mod write;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub struct Case {
     pub system_out: String,
     /// Printed name: the identity that gates.toml and screens use.
     pub printed: String,
+    /// Which tool wrote it.
+    pub dialect: name::Dialect,
 }
 
 impl Case {

@@ -12,6 +12,8 @@ pub enum Dialect {
     Vitest,
     /// A suite with a hostname whose cases are joined by ` › `.
     Playwright,
+    /// `<testsuites name="jest tests">`.
+    Jest,
     /// Everything else.
     #[default]
     Other,
@@ -38,7 +40,7 @@ pub fn printed(dialect: Dialect, case: Named<'_>) -> String {
         Dialect::Pytest => pytest(case, name),
         Dialect::Vitest => join(case.classname, " > ", name),
         Dialect::Playwright => join(case.suites.last().map_or("", String::as_str), " › ", name),
-        Dialect::Other => {
+        Dialect::Jest | Dialect::Other => {
             let class = case.classname.trim();
             let suite = case.suites.last().map_or("", String::as_str);
             join(if class.is_empty() { suite } else { class }, "::", name)

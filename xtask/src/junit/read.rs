@@ -286,8 +286,10 @@ impl<'a> Walk<'a> {
     }
 
     fn open_suites(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
-        if self.attribute(start, &["name"])? == "vitest tests" {
-            self.dialect = Dialect::Vitest;
+        match self.attribute(start, &["name"])?.as_str() {
+            "vitest tests" => self.dialect = Dialect::Vitest,
+            "jest tests" => self.dialect = Dialect::Jest,
+            _ => {}
         }
         Ok(())
     }
@@ -335,6 +337,7 @@ impl<'a> Walk<'a> {
             retries: Vec::new(),
             system_out: String::new(),
             printed: String::new(),
+            dialect: Dialect::Other,
         };
         self.case = Some(Draft { case, on_purpose: false, pending: (Outcome::Passed, String::new(), String::new()), retry: String::new() });
         Ok(())
@@ -378,6 +381,7 @@ impl<'a> Walk<'a> {
                 retries: Vec::new(),
                 system_out: String::new(),
                 printed: String::new(),
+                dialect: Dialect::Other,
             },
             on_purpose: false,
             pending: (outcome, String::new(), String::new()),
@@ -449,6 +453,7 @@ impl<'a> Walk<'a> {
         let named = Named { suites: &case.suites, classname: &case.classname, name: &case.name, file: &case.file };
         let name = printed(self.dialect, named);
         case.printed = self.ordinals.unique(self.dialect, name);
+        case.dialect = self.dialect;
         self.totals.add(case.outcome);
         (self.each)(case);
     }

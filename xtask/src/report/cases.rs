@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 
 use crate::event::PlannedGate;
-use crate::flake;
+use crate::flake::{self, Fingerprint};
 use crate::junit::{Case, read};
-use crate::model::{Category, FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
+use crate::model::{CaseFact, Category, FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
 use crate::record::{JobRecord, Record};
 use crate::rundir::{RunDir, check_ref};
 
@@ -22,8 +22,12 @@ pub struct CaseLine {
     pub line: Option<u32>,
     /// Outcome by iteration.
     pub outcomes: BTreeMap<u32, Outcome>,
+    /// Failed attempts by iteration in which it passed in the end.
+    pub attempts: BTreeMap<u32, u32>,
     /// Kind of failure by red iteration, with the rule that said so.
     pub categories: BTreeMap<u32, (Category, &'static str)>,
+    /// What its failures have in common, by red iteration.
+    pub prints: BTreeMap<u32, Fingerprint>,
     /// Seconds of the slowest iteration.
     pub seconds: f64,
     /// Of the worst iteration: type, message, text, place.
@@ -41,7 +45,8 @@ pub struct CaseLine {
 impl CaseLine {
     /// Its label.
     pub fn label(&self) -> Label {
-        flake::label(self.outcomes.values().copied())
+        let retried = self.attempts.keys().map(|_| Outcome::Failed);
+        flake::label(self.outcomes.values().copied().chain(retried))
     }
 
     /// The outcome that a reader of one line needs: passed when flaky, the worst otherwise.
@@ -65,14 +70,20 @@ impl CaseLine {
         self.categories.values().copied().max_by_key(|(category, _)| (count(*category), std::cmp::Reverse(*category)))
     }
 
+    /// The fingerprint of its newest failure.
+    pub fn print(&self) -> Option<Fingerprint> {
+        self.prints.values().next_back().copied()
+    }
+
     /// Upper bound on its failure rate, from the iterations that gave a result.
     pub fn upper_bound(&self) -> f64 {
         flake::upper_bound(self.red(), self.ran())
     }
 
-    /// Iterations in which it was red.
+    /// Iterations in which it was red, or passed only after a failed attempt.
     pub fn red(&self) -> u32 {
-        self.outcomes.values().filter(|outcome| outcome.is_red()).count() as u32
+        let retried = |iteration: &u32| self.attempts.contains_key(iteration);
+        self.outcomes.iter().filter(|(iteration, outcome)| outcome.is_red() || retried(iteration)).count() as u32
     }
 }
 
@@ -81,6 +92,8 @@ impl CaseLine {
 pub struct GateCases {
     /// Cases in the order in which they were first seen.
     pub cases: Vec<CaseLine>,
+    /// Cases that some comparable iterations do not hold, as words.
+    pub partly: Vec<String>,
     index: HashMap<String, usize>,
 }
 
@@ -123,6 +136,7 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
             }
             own.add_synthetic(&gate, &job, id.iteration, record);
         }
+        own.note_partly(&gate, record);
         own.add_state(&gate, record);
         let root = run.path().ancestors().nth(3).map(|root| format!("{}/", root.display())).unwrap_or_default();
         for case in own.cases.iter_mut().filter(|case| !case.synthetic) {
@@ -156,11 +170,26 @@ fn load_job(job: &JobRecord, run: &RunDir, proof: Proof, iteration: u32, own: &m
         }
         let opened = File::open(run.file(&file.path)).map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
         read::read(opened, &mut |case| own.add(case, iteration)).map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
+        for fact in &report.flaky {
+            own.attempted(fact, iteration);
+        }
     }
     Ok(())
 }
 
 impl GateCases {
+    /// Attempts that failed before a case passed.
+    fn attempted(&mut self, fact: &CaseFact, iteration: u32) {
+        let line = self.slot(&fact.case);
+        line.attempts.insert(iteration, fact.attempts);
+        let (category, rule) = flake::category("", &fact.message, "");
+        line.categories.entry(iteration).or_insert((category, rule));
+        line.prints.entry(iteration).or_insert_with(|| flake::fingerprint(category, "", &fact.message, ""));
+        if line.message.is_empty() {
+            line.message.clone_from(&fact.message);
+        }
+    }
+
     fn slot(&mut self, name: &str) -> &mut CaseLine {
         let next = self.cases.len();
         let index = *self.index.entry(name.to_owned()).or_insert(next);
@@ -170,7 +199,9 @@ impl GateCases {
                 file: String::new(),
                 line: None,
                 outcomes: BTreeMap::new(),
+                attempts: BTreeMap::new(),
                 categories: BTreeMap::new(),
+                prints: BTreeMap::new(),
                 seconds: 0.0,
                 kind: String::new(),
                 message: String::new(),
@@ -188,7 +219,9 @@ impl GateCases {
         let outcome = line.outcomes.entry(iteration).or_insert(case.outcome);
         *outcome = (*outcome).max(case.outcome);
         if case.outcome.is_red() {
-            line.categories.entry(iteration).or_insert_with(|| flake::category(&case.kind, &case.headline(), &case.text));
+            let (category, rule) = flake::category(&case.kind, &case.headline(), &case.text);
+            line.categories.entry(iteration).or_insert((category, rule));
+            line.prints.entry(iteration).or_insert_with(|| flake::fingerprint(category, &case.kind, &case.message, &case.text));
         }
         line.seconds = line.seconds.max(case.seconds.unwrap_or(0.0));
         if line.file.is_empty() {
@@ -242,17 +275,40 @@ impl GateCases {
             let by_clock = job.facts.stopped == Some(StopCause::Timeout);
             let own = if by_clock { (Category::Timeout, "gate-timeout") } else { flake::category(&line.kind, &line.message, &line.text) };
             line.categories.insert(iteration, own);
+            let print = flake::fingerprint(own.0, &line.kind, &line.message, &line.text);
+            line.prints.insert(iteration, print);
         }
+    }
+
+    /// Which cases stand in some of the iterations whose cases are comparable, and not in all.
+    fn note_partly(&mut self, gate: &PlannedGate, record: &Record) {
+        let whole = |job: &JobRecord| job.skip.is_none() && record.judge(gate, job).inventory.is_some();
+        let whole: Vec<u32> = record.jobs_of(&gate.id).filter(|(_, job)| whole(job)).map(|(id, _)| id.iteration).collect();
+        let mut partly: Vec<(String, &str, usize)> = Vec::new();
+        for case in self.cases.iter().filter(|case| !case.synthetic) {
+            let seen = whole.iter().filter(|iteration| case.outcomes.contains_key(iteration)).count();
+            if seen > 0 && seen < whole.len() {
+                partly.push((flake::template(&case.name), &case.name, seen));
+            }
+        }
+        let alike = |template: &str| partly.iter().filter(|(other, _, _)| other == template).count() > 1;
+        let words = partly.iter().map(|(template, name, seen)| {
+            let unstable = if alike(template) { ", whose name changes from run to run" } else { "" };
+            format!("in {seen} of {} iterations{unstable}: {name}", whole.len())
+        });
+        self.partly = words.collect();
     }
 
     /// A gate of which nothing ran still has one case: skipped where that is in order, an error where it is not.
     fn add_state(&mut self, gate: &PlannedGate, record: &Record) {
         let state = record.gate(gate);
         let whole = state.ended == gate.runs || state.verdict == Verdict::Pass;
-        if whole || !self.cases.is_empty() && state.verdict == Verdict::Fail {
+        let already_red = self.cases.iter().any(|case| case.synthetic && case.outcome().is_red());
+        // What only the iterations together show: no attempt of its own says so.
+        let unsaid = state.verdict == Verdict::Broken && !already_red;
+        if !unsaid && (whole || !self.cases.is_empty() && state.verdict == Verdict::Fail) {
             return;
         }
-        let already_red = self.cases.iter().any(|case| case.synthetic && case.outcome().is_red());
         let missing = state.skip.is_none();
         if already_red && !missing {
             return;
@@ -264,12 +320,17 @@ impl GateCases {
             (Verdict::Skipped, _) => (Outcome::Skipped, ""),
             (Verdict::Pass | Verdict::Fail | Verdict::Broken | Verdict::Cancelled, _) => (Outcome::Error, "gate.not-run"),
         };
+        let partly = self.partly.join("\n");
         let line = self.slot(&gate.id);
         line.synthetic = true;
         line.outcomes.insert(state.ended + 1, outcome);
         kind.clone_into(&mut line.kind);
         line.message = state.why.first().cloned().unwrap_or_default();
         line.text = state.why.join("\n");
+        if !partly.is_empty() {
+            "gate.uneven".clone_into(&mut line.kind);
+            line.text = [line.text.as_str(), &partly].join("\n");
+        }
     }
 }
 

@@ -66,7 +66,8 @@ fn criteria(record: &Record, phase: &PlannedPhase) -> Vec<Value> {
 
 fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
     let state = record.gate(gate);
-    let own = cases.gates.get(&gate.id).map(|own| &own.cases[..]).unwrap_or_default();
+    let own_cases = cases.gates.get(&gate.id);
+    let own = own_cases.map(|own| &own.cases[..]).unwrap_or_default();
     let iterations: Vec<Value> = record.jobs_of(&gate.id).map(|(id, job)| {
         let judged = record.judge(gate, job);
         json!({
@@ -80,6 +81,7 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
             "failures": judged.totals.failures,
             "errors": judged.totals.errors,
             "skipped": judged.totals.skipped,
+            "retries": job.facts.reports.iter().map(|report| report.retries).max(),
             "leaked": job.leaked,
         })
     }).collect();
@@ -95,6 +97,7 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
         "passed": state.passed,
         "took_ms": state.took,
         "cases": own.len(),
+        "not_in_every_iteration": own_cases.map(|own| own.partly.clone()).unwrap_or_default(),
         "not_stable": own.iter().filter(|case| case.label() != Label::Stable).map(case_value).collect::<Vec<_>>(),
         "iterations": iterations,
     })
@@ -108,6 +111,8 @@ fn case_value(case: &CaseLine) -> Value {
         "ran": case.ran(),
         "upper95": format!("{:.4}", case.upper_bound()),
         "category": case.category().map(|(category, _)| category.word()),
+        "fingerprint": case.print().map(|print| format!("{:016x}", print.cause)),
+        "attempts": case.attempts,
         "rule": case.category().map(|(_, rule)| rule),
         "iterations": case.outcomes.iter().map(|(iteration, outcome)| json!([iteration, outcome.word()])).collect::<Vec<_>>(),
         "message": case.message,

@@ -90,7 +90,8 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         (false, _) => (worst, case.kind.clone()),
     };
     let element = if flaky { "flakyFailure" } else { "rerunFailure" };
-    let further = if flaky { case.red() } else { case.red().saturating_sub(1) };
+    let retried: u32 = case.attempts.values().sum::<u32>() - case.attempts.len() as u32;
+    let further = if flaky { case.red() + retried } else { case.red().saturating_sub(1) };
     let retries = (0..further).map(|_| (element, case.message.clone())).collect();
     let mut properties = Vec::new();
     if gate.runs > 1 {
@@ -99,6 +100,7 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         properties.push(("gate.state".to_owned(), case.label().word().to_owned()));
         properties.push(("gate.upper95".to_owned(), format!("{:.4}", case.upper_bound())));
         properties.extend(case.category().map(|(category, _)| ("gate.category".to_owned(), category.word().to_owned())));
+        properties.extend(case.print().map(|print| ("gate.fingerprint".to_owned(), format!("{:016x}", print.cause))));
     }
     let place = case.at.as_ref();
     OutCase {

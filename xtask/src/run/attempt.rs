@@ -15,6 +15,7 @@ use super::os::{Control, Line, Site, marker};
 use super::reports;
 use super::supplies::Short;
 use super::supply::Supply;
+use super::words::{Values, argv, check_words, is_last};
 use crate::config::{Gate, Placeholder, Step, StepRun};
 use crate::event::{FoundBy, ProcStarted};
 use crate::mask::Mask;
@@ -280,87 +281,14 @@ fn spec(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>) -> Res
         return Err(format!("there is no folder `{}`", step.cwd));
     }
     let mut words: Vec<String> = match &step.run {
-        StepRun::Argv(words) => words.iter().map(|word| values.fill(word)).collect(),
+        StepRun::Argv(words) => argv(words, step, &values, &mut env, &cwd)?,
         StepRun::Shell(script) => vec!["sh".to_owned(), "-euc".to_owned(), script.clone()],
         StepRun::Check { name, with } => check_words(name, with, &values),
     };
-    if gate.steps.last().is_some_and(|last| last.name == step.name) {
+    if is_last(gate, step) && step.tool.is_none() {
         words.extend(site.extra.iter().cloned());
     }
     let path = env.get("PATH").cloned().unwrap_or_default();
     let exe = site.program(words.first().map_or("", String::as_str), &path, &cwd)?;
     Ok((Spec { exe, args: words[1..].to_vec(), env, cwd, user: None }, words))
-}
-
-fn check_words(name: &str, with: &[(String, toml::Value)], values: &Values<'_>) -> Vec<String> {
-    let table: toml::Table = with.iter().cloned().collect();
-    let keys = serde_json::to_string(&table).expect("a TOML table is always JSON");
-    let words = [values.xtask(), "check".to_owned(), name.to_owned(), "--junit".to_owned(), values.junit(), "--with".to_owned(), keys];
-    words.into_iter().chain(["--root".to_owned(), values.root()]).collect()
-}
-
-/// What placeholders and `GATE_` variables stand for in one step.
-struct Values<'a> {
-    place: &'a Place<'a>,
-    gate: &'a Gate,
-    step: &'a Step,
-    supply: &'a Supply<'a>,
-}
-
-impl Values<'_> {
-    fn fill(&self, word: &crate::config::Template) -> String {
-        word.fill(|place| self.value(place))
-    }
-
-    fn value(&self, place: &Placeholder) -> String {
-        let site = self.place.site;
-        match place {
-            Placeholder::Junit => self.junit(),
-            Placeholder::Out => self.place.scratch.join("out").display().to_string(),
-            Placeholder::Iteration => self.place.job.iteration.to_string(),
-            Placeholder::Attempt => "1".to_owned(),
-            Placeholder::Cpus => self.gate.cpus.min(site.slots).to_string(),
-            Placeholder::Xtask => self.xtask(),
-            Placeholder::Workers => self.gate.workers.to_string(),
-            Placeholder::Port => String::new(), // it stands in a service's words only
-            Placeholder::Supply(id, field) => self.supply.value(id, *field, self.step),
-            Placeholder::Exe(runtime) => site.exe(runtime),
-            Placeholder::GateOut(gate) => {
-                let iteration = self.place.job.iteration.min(site.runs.get(gate).copied().unwrap_or(1));
-                let job = JobId { gate: gate.clone(), iteration };
-                site.gates.scratch(&site.run.id).join(job.to_string()).join("out").display().to_string()
-            }
-        }
-    }
-
-    fn junit(&self) -> String {
-        self.place.scratch.join(format!("{}.xml", self.step.name)).display().to_string()
-    }
-
-    fn xtask(&self) -> String {
-        self.place.site.xtask.display().to_string()
-    }
-
-    fn root(&self) -> String {
-        self.place.site.config.root.display().to_string()
-    }
-
-    fn variables(&self) -> Vec<(String, String)> {
-        let fixed = [
-            ("JUNIT", Placeholder::Junit),
-            ("OUT", Placeholder::Out),
-            ("ITERATION", Placeholder::Iteration),
-            ("ATTEMPT", Placeholder::Attempt),
-            ("CPUS", Placeholder::Cpus),
-            ("XTASK", Placeholder::Xtask),
-            ("WORKERS", Placeholder::Workers),
-        ];
-        let word = |id: &str| id.to_ascii_uppercase().replace('-', "_");
-        let exes = self.gate.runtimes.iter().map(|id| (format!("{}_EXE", word(id)), Placeholder::Exe(id.clone())));
-        let outs = self.gate.needs.iter().map(|id| (format!("{}_OUT", word(id)), Placeholder::GateOut(id.clone())));
-        let supplies = self.supply.variables(self.step).into_iter();
-        let supplies = supplies.map(|(id, field)| (format!("{}_{}", word(&id), word(field.word())), Placeholder::Supply(id, field)));
-        let all = fixed.into_iter().map(|(name, place)| (name.to_owned(), place)).chain(exes).chain(outs).chain(supplies);
-        all.map(|(name, place)| (format!("GATE_{name}"), self.value(&place))).collect()
-    }
 }

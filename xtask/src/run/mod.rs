@@ -13,6 +13,8 @@ mod reports;
 pub mod signals;
 pub mod supplies;
 mod supply;
+mod tools;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;

@@ -46,6 +46,8 @@ pub struct Site {
     pub environments: Mutex<BTreeMap<Vec<String>, Prepared>>,
     /// Programs by PATH, folder and name: looked up once.
     pub programs: Mutex<BTreeMap<(String, String), PathBuf>>,
+    /// Plugins of pytest by interpreter.
+    pub plugins: Mutex<BTreeMap<PathBuf, Result<Vec<String>, String>>>,
     /// Environments in use, kept from being changed by another run until this one ends.
     pub in_use: Mutex<Vec<std::fs::File>>,
     /// Words after `--`.

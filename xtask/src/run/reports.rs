@@ -1,6 +1,7 @@
 //! After the last step: reads every promised report, keeps masked copies and artifacts in the run's folder. Knows the file
 //! system, no verdict.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use super::attempt::Place;
 use super::launch::Told;
-use crate::config::Gate;
+use super::tools::VitestAttempts;
+use crate::config::{Gate, StepRun};
+use crate::judge;
+use crate::junit::tally::Tally;
 use crate::junit::{Case, read};
-use crate::model::{AttemptFacts, CaseFact, Expect, FileRef, Outcome, ReportFact, ReportState, Totals};
+use crate::model::{AttemptFacts, CaseFact, FileRef, Outcome, ReportFact, ReportState, Retries, Tool, Totals};
 use crate::rundir::{RunDir, file_ref, write_atomic};
 
 /// A file system's clock may lag behind by this much.
@@ -76,6 +80,9 @@ fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &
         counted: Totals::default(),
         red: Vec::new(),
         timeouts: 0,
+        flaky: Vec::new(),
+        retries: Retries::default(),
+        inventory: String::new(),
         undeclared: Vec::new(),
         undeclared_count: 0,
         matched: vec![0; gate.expect.cases.len()],
@@ -98,7 +105,7 @@ fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &
         fact.note.push_str("it is older than the attempt that should have written it");
         return fact;
     }
-    read_into(place, &gate.expect, &mut fact);
+    read_into(place, gate, file, &mut fact);
     fact
 }
 
@@ -106,50 +113,124 @@ fn flat(root: &Path, file: &Path) -> String {
     file.strip_prefix(root).unwrap_or(file).to_string_lossy().replace('/', "__")
 }
 
-fn read_into(place: &Place<'_>, expect: &Expect, fact: &mut ReportFact) {
+fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportFact) {
     let Some(kept) = &fact.file else { return };
-    let matcher = |pattern: &str| globset::Glob::new(pattern).ok().map(|glob| glob.compile_matcher());
-    let wanted: Vec<_> = expect.cases.iter().map(|(pattern, _)| matcher(pattern)).collect();
-    let declared: Vec<_> = expect.skips.iter().filter_map(|(pattern, _, _)| matcher(pattern)).collect();
-    let opened = File::open(place.site.run.file(&kept.path));
-    let (mut red, mut undeclared, mut count, mut timeouts) = (Vec::new(), Vec::new(), 0, 0);
-    let mut matched = vec![0; wanted.len()];
-    let mut each = |case: Case| {
-        for (found, matcher) in matched.iter_mut().zip(&wanted) {
-            *found += u64::from(matcher.as_ref().is_some_and(|matcher| matcher.is_match(&case.printed)));
-        }
-        let is_timeout = case.outcome.is_red() && crate::judge::is_timeout(&case.kind, &case.headline(), &case.text);
-        timeouts += u64::from(is_timeout);
-        match case.outcome {
-            Outcome::Failed | Outcome::Error if red.len() < NAMED => red.push(case_fact(place, &case)),
-            Outcome::Skipped | Outcome::NotRun if !declared.iter().any(|matcher| matcher.is_match(&case.printed)) => {
-                count += 1;
-                if undeclared.len() < NAMED {
-                    undeclared.push(case_fact(place, &case));
-                }
-            }
-            Outcome::Passed | Outcome::Failed | Outcome::Error | Outcome::Skipped | Outcome::NotRun => {}
-        }
-    };
-    match opened.and_then(|file| read::read(file, &mut each)) {
+    let name = kept.path.clone();
+    let step = gate.steps.iter().find(|step| step.name == fact.step);
+    let tool = step.and_then(|step| step.tool);
+    let vitest = (tool == Some(Tool::Vitest)).then(|| VitestAttempts::read(original));
+    if let Some(Err(why)) = &vitest {
+        place.line.tell(Told::Noted { task: place.line.task, text: format!("{why}; failed attempts cannot be seen") });
+    }
+    let untold = matches!(vitest, Some(Err(_)));
+    let mut reading = Reading::new(place, gate, vitest.and_then(Result::ok));
+    let opened = File::open(place.site.run.file(&name));
+    match opened.and_then(|file| read::read(file, &mut |case| reading.add(&case))) {
         Ok(summary) => {
             fact.state = summary.state;
             fact.note = if summary.state == ReportState::Valid { String::new() } else { summary.notes.join("; ") };
-            fact.counted = summary.totals;
         }
         Err(cause) => {
             fact.state = ReportState::Unreadable;
             fact.note = cause.to_string();
         }
     }
-    fact.timeouts = timeouts;
-    (fact.red, fact.undeclared, fact.undeclared_count, fact.matched) = (red, undeclared, count, matched);
+    let Reading { tally, red, undeclared, undeclared_count, timeouts, matched, said, .. } = reading;
+    fact.counted = tally.totals();
+    fact.inventory = tally.inventory();
+    fact.flaky = tally
+        .flaky()
+        .into_iter()
+        .map(|(case, attempts)| CaseFact {
+            case: case.to_owned(),
+            outcome: Outcome::Passed,
+            message: said.get(case).cloned().unwrap_or_default(),
+            at: None,
+            attempts,
+        })
+        .collect();
+    let once = tool.is_some() || step.is_some_and(|step| matches!(step.run, StepRun::Check { .. }));
+    fact.retries = match (once, untold) {
+        (true, false) => Retries::Off,
+        (true, true) => Retries::Hidden,
+        (false, _) => tally.retries(),
+    };
+    (fact.red, fact.undeclared, fact.undeclared_count, fact.matched, fact.timeouts) = (red, undeclared, undeclared_count, matched, timeouts);
+}
+
+/// One report while it is read.
+struct Reading<'a> {
+    place: &'a Place<'a>,
+    wanted: Vec<Option<globset::GlobMatcher>>,
+    declared: Vec<globset::GlobMatcher>,
+    vitest: Option<VitestAttempts>,
+    tally: Tally,
+    red: Vec<CaseFact>,
+    undeclared: Vec<CaseFact>,
+    undeclared_count: u64,
+    timeouts: u64,
+    matched: Vec<u64>,
+    /// What the last failed attempt of a case said.
+    said: HashMap<String, String>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(place: &'a Place<'a>, gate: &Gate, vitest: Option<VitestAttempts>) -> Self {
+        let matcher = |pattern: &str| globset::Glob::new(pattern).ok().map(|glob| glob.compile_matcher());
+        let wanted: Vec<_> = gate.expect.cases.iter().map(|(pattern, _)| matcher(pattern)).collect();
+        Self {
+            place,
+            matched: vec![0; wanted.len()],
+            wanted,
+            declared: gate.expect.skips.iter().filter_map(|(pattern, _, _)| matcher(pattern)).collect(),
+            vitest,
+            tally: Tally::default(),
+            red: Vec::new(),
+            undeclared: Vec::new(),
+            undeclared_count: 0,
+            timeouts: 0,
+            said: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, case: &Case) {
+        let fresh = self.tally.add(case);
+        self.attempts(case);
+        for (found, matcher) in self.matched.iter_mut().zip(&self.wanted) {
+            *found += u64::from(fresh && matcher.as_ref().is_some_and(|matcher| matcher.is_match(&case.printed)));
+        }
+        let is_timeout = case.outcome.is_red() && judge::is_timeout(&case.kind, &case.headline(), &case.text);
+        self.timeouts += u64::from(is_timeout);
+        match case.outcome {
+            Outcome::Failed | Outcome::Error if self.red.len() < NAMED => self.red.push(case_fact(self.place, case)),
+            Outcome::Skipped | Outcome::NotRun if !self.declared.iter().any(|matcher| matcher.is_match(&case.printed)) => {
+                self.undeclared_count += 1;
+                if self.undeclared.len() < NAMED {
+                    self.undeclared.push(case_fact(self.place, case));
+                }
+            }
+            Outcome::Passed | Outcome::Failed | Outcome::Error | Outcome::Skipped | Outcome::NotRun => {}
+        }
+    }
+
+    /// Attempts that failed before the result, as far as anything tells.
+    fn attempts(&mut self, case: &Case) {
+        let hidden = self.vitest.as_ref().map(|vitest| vitest.of(case)).unwrap_or_default();
+        if !hidden.is_empty() {
+            self.tally.attempt(&case.printed, hidden.len() as u32);
+        }
+        for message in case.retries.iter().map(|(_, message)| message).chain(hidden) {
+            self.timeouts += u64::from(judge::is_timeout("", message, ""));
+            let line = crate::text::strip_ansi(crate::text::first_line(message)).chars().take(300).collect();
+            self.said.insert(case.printed.clone(), line);
+        }
+    }
 }
 
 fn case_fact(place: &Place<'_>, case: &Case) -> CaseFact {
     let root = format!("{}/", place.site.config.root.display());
     let at = case.place().map(|at| crate::model::Location { file: at.file.strip_prefix(&root).map_or_else(|| at.file.clone(), str::to_owned), line: at.line });
-    CaseFact { case: case.printed.clone(), outcome: case.outcome, message: case.headline(), at }
+    CaseFact { case: case.printed.clone(), outcome: case.outcome, message: case.headline(), at, attempts: 0 }
 }
 
 /// Copies a file into the run, masked where the gate has secrets.

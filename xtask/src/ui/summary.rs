@@ -30,6 +30,8 @@ pub struct RedCase {
     pub category: &'static str,
     /// Upper bound on its failure rate.
     pub bound: f64,
+    /// Iterations in which it passed only after a failed attempt.
+    pub retried: u32,
 }
 
 /// What the summary needs beside the record.
@@ -39,6 +41,12 @@ pub struct Tally {
     pub red: Vec<RedCase>,
     /// Cases by label: stable, flaky, failing, unclassified.
     pub labels: [u64; 4],
+    /// Causes of the flaky ones: failures of one kind at the same time are one.
+    pub causes: u64,
+    /// Cases that only some iterations of a gate hold: gate, words.
+    pub partly: Vec<(String, String)>,
+    /// Gates whose tools hide failed attempts.
+    pub hidden: Vec<String>,
     /// Iterations of the gate that has most of them.
     pub iterations: u32,
     /// Upper bound on the failure rate of what never failed in so many.
@@ -150,13 +158,18 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
         let needs = if gate.needed_by.is_empty() { String::new() } else { format!("  (needed by {})", gate.needed_by.join(", ")) };
         let at = first_place(record, &gate.id).map(|at| format!("  {at}")).unwrap_or_default();
         lines.push(grammar.line(shown, &format!("{}  {}  {why}{at}{needs}", gate.id, gate.shown)));
+        for (_, words) in tally.partly.iter().filter(|(own, _)| *own == gate.id).take(NAMED) {
+            lines.push(grammar.line("uneven", words));
+        }
         for case in red {
             named += 1;
             if named > NAMED {
                 continue;
             }
             let at = case.at.as_ref().map(|at| format!("  {at}")).unwrap_or_default();
-            let times = if case.red.1 > 1 {
+            let times = if case.retried > 0 && case.red.1 == 1 {
+                "  passed only after a failed attempt".to_owned()
+            } else if case.red.1 > 1 {
                 format!("  {} {}/{}, {}, at most {:.1} % a run", case.label.word(), case.red.0, case.red.1, case.category, case.bound * 100.0)
             } else {
                 String::new()
@@ -185,11 +198,14 @@ fn flake_line(tally: &Tally) -> String {
     let [stable, flaky, failing, unclassified] = tally.labels;
     let failing = if failing > 0 { format!(" · failing {failing}") } else { String::new() };
     let unclassified = if unclassified > 0 { format!(" · unclassified {unclassified}") } else { String::new() };
+    let causes = if flaky > 1 { format!(" ({})", plural(tally.causes, "cause")) } else { String::new() };
     let bound = tally.bound * 100.0;
-    format!(
-        "flaky {flaky}{failing}{unclassified} · stable {stable} · 95 % upper bound {bound:.1} % a run for what never failed in {}",
-        plural(u64::from(tally.iterations), "iteration")
-    )
+    let claim = if tally.hidden.is_empty() || tally.iterations < 2 {
+        format!("95 % upper bound {bound:.1} % a run for what never failed in {}", plural(u64::from(tally.iterations), "iteration"))
+    } else {
+        format!("attempts not observable in {}: claim withheld", tally.hidden.join(", "))
+    };
+    format!("flaky {flaky}{causes}{failing}{unclassified} · stable {stable} · {claim}")
 }
 
 fn next_step(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<String>) {
