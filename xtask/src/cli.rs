@@ -117,6 +117,9 @@ pub struct GateArgs {
     /// Iterations of every gate; over gates.toml and the profile.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub runs: Option<u32>,
+    /// How long to repeat.
+    #[command(flatten)]
+    pub repeat: Repeat,
     /// Slots for gates that run side by side. Default: the profile's, else the number of cores.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
@@ -144,6 +147,27 @@ pub struct GateArgs {
     /// Words that are appended to the command of one gate.
     #[arg(last = true, value_name = "ARGS")]
     pub extra: Vec<String>,
+}
+
+/// Arguments of `gate` about repetition without a fixed number.
+#[derive(Clone, Debug, Args)]
+pub struct Repeat {
+    /// Repeat until something is not green, at most 1000 times or as often as --runs says.
+    #[arg(long)]
+    pub until_fail: bool,
+    /// Start iterations for so long, at most 1000 or as many as --runs says.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub runs_for: Option<std::time::Duration>,
+}
+
+impl Repeat {
+    /// Most iterations where the command line names no number.
+    pub const MOST: u32 = 1000;
+
+    /// The number of iterations is open.
+    pub fn is_open(&self) -> bool {
+        self.until_fail || self.runs_for.is_some()
+    }
 }
 
 /// Arguments of `gate` about database servers.

@@ -65,6 +65,8 @@ pub enum EventKind {
     AttemptEnded(Box<AttemptEnded>),
     /// A job will not run.
     JobSkipped { job: JobId, skip: Skip },
+    /// No iteration starts any more: why, the iterations that each gate has got, and why they are fewer than are due.
+    RepetitionEnded { why: String, runs: Vec<(String, u32)>, partial: Option<String> },
     /// Somebody asked to stop; force is the second time.
     CancelRequested { cause: CancelCause, force: bool },
     /// Something worth a line.
@@ -131,6 +133,9 @@ pub struct RunStarted {
     pub jobs: u32,
     /// What a flaky gate does to the verdict.
     pub flaky: Option<FlakyRule>,
+    /// The number of iterations was not fixed: the run looked at each result before it went on.
+    #[serde(default)]
+    pub until_fail: bool,
     /// A criterion that cannot be judged yet fails its phase.
     #[serde(default)]
     pub unjudged_fails: bool,

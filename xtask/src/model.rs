@@ -594,6 +594,8 @@ pub enum Skip {
     Cancelled,
     /// `--skip` on the command line.
     Deselected,
+    /// So much was wrong in the first iteration that more of them say nothing; what.
+    Systemic(String),
 }
 
 impl fmt::Display for Skip {
@@ -607,6 +609,7 @@ impl fmt::Display for Skip {
             Self::FailFast(gate) => write!(f, "--fail-fast after {gate}"),
             Self::Cancelled => write!(f, "the run was cancelled first"),
             Self::Deselected => write!(f, "--skip"),
+            Self::Systemic(what) => write!(f, "systemic, not repeated: {what} in the first iteration"),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The fold of a run's events, and every question one may ask of it: verdicts, labels, the exit status. Derived each time, never
 //! stored; knows no screen.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod criteria;
+
+use std::collections::BTreeMap;
 
 pub use crate::judge::{Finding, Met};
 
-use crate::event::{Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
-use crate::judge::{self, Judgement, Observed, Terms};
-use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Retries, Skip, StopCause, Verdict};
+use crate::event::{AttemptEnded, Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
+use crate::judge::{self, Judgement, Terms};
+use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, Verdict};
 
 /// A run as far as its events tell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -136,21 +138,12 @@ impl Record {
             EventKind::ProcLeaked { job: None, argv, .. } => self.notes.push((None, format!("a process outlived its gate and was ended: {argv}"))),
             EventKind::ReportRead { job, report } => self.job(job).facts.reports.push((**report).clone()),
             EventKind::FileKept { job, file } => self.job(job).kept.push(file.clone()),
-            EventKind::AttemptEnded(ended) => {
-                let facts = &mut self.job(&ended.job).facts;
-                facts.stopped = ended.stopped;
-                facts.log_shrank = ended.log_shrank;
-                facts.log.clone_from(&ended.log);
-                facts.lost.clone_from(&ended.lost);
-                facts.migrate.clone_from(&ended.migrate);
-                facts.took = ended.took;
-                facts.complete = true;
-                self.count(&ended.job);
-            }
+            EventKind::AttemptEnded(ended) => self.attempt_ended(ended),
             EventKind::JobSkipped { job, skip } => {
                 self.job(job).skip = Some(skip.clone());
                 self.count(job);
             }
+            EventKind::RepetitionEnded { runs, partial, .. } => self.repeated(runs, partial.as_ref()),
             EventKind::CancelRequested { cause, .. } => {
                 self.cancelled.get_or_insert(*cause);
             }
@@ -170,6 +163,31 @@ impl Record {
         if let Some(place) = self.index.get(&job.gate).copied() {
             self.over[place] += 1;
             self.finished += usize::from(self.over[place] == self.head.gates[place].runs);
+        }
+    }
+
+    fn attempt_ended(&mut self, ended: &AttemptEnded) {
+        let facts = &mut self.job(&ended.job).facts;
+        facts.stopped = ended.stopped;
+        facts.log_shrank = ended.log_shrank;
+        facts.log.clone_from(&ended.log);
+        facts.lost.clone_from(&ended.lost);
+        facts.migrate.clone_from(&ended.migrate);
+        facts.took = ended.took;
+        facts.complete = true;
+        self.count(&ended.job);
+    }
+
+    /// Gates have got no more than these iterations.
+    fn repeated(&mut self, runs: &[(String, u32)], partial: Option<&String>) {
+        for (gate, runs) in runs {
+            let Some(place) = self.index.get(gate).copied() else { continue };
+            let planned = &mut self.head.gates[place];
+            self.finished += usize::from(planned.runs > *runs && self.over[place] >= *runs);
+            planned.runs = *runs;
+        }
+        if self.head.partial.is_none() {
+            self.head.partial = partial.cloned();
         }
     }
 
@@ -217,6 +235,9 @@ impl Record {
             state.verdict = if matches!(skip, Skip::Cancelled) { Verdict::Cancelled } else { Verdict::Skipped };
             state.why = vec![skip.to_string()];
         }
+        if let Some(Skip::Systemic(_)) = &skip {
+            state.why.insert(0, skip.iter().map(ToString::to_string).collect());
+        }
         GateState { verdict: state.verdict, label: state.label, why: state.why, skip, ended, passed, took }
     }
 
@@ -257,68 +278,6 @@ impl Record {
         if worst == Verdict::Pass && executed == 0 { Verdict::Skipped } else { worst }
     }
 
-    /// The criteria of a phase with what was seen. A narrowed run judges none.
-    pub fn criteria(&self, phase: &PlannedPhase) -> Vec<Finding> {
-        let whole = self.head.partial.is_none() && self.refused.is_none();
-        phase.criteria.iter().filter(|_| whole).map(|wanted| judge::criterion(wanted, &self.observed(&wanted.gates))).collect()
-    }
-
-    /// A criterion that does not hold, or that cannot be judged where it must be.
-    pub fn is_missed(&self, finding: &Finding) -> bool {
-        match finding.met {
-            Met::Yes => false,
-            Met::No => true,
-            Met::NotJudged => self.head.unjudged_fails,
-        }
-    }
-
-    /// What some gates showed over their iterations.
-    fn observed(&self, gates: &[String]) -> Observed {
-        let mut seen = Observed { valid: u32::MAX, ..Observed::default() };
-        for gate in gates.iter().filter_map(|id| self.planned(id)) {
-            let mut valid = 0;
-            let mut cases = 0;
-            for (_, job) in self.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none()) {
-                let judged = self.judge(gate, job);
-                seen.timeouts += job.facts.reports.iter().map(|report| report.timeouts).sum::<u64>();
-                seen.timeouts += u64::from(job.facts.stopped == Some(StopCause::Timeout));
-                if !matches!(judged.verdict, Verdict::Pass | Verdict::Fail) {
-                    continue;
-                }
-                valid += 1;
-                cases = judged.totals.tests.max(cases);
-                seen.not_run += judged.totals.skipped;
-                seen.retries = job.facts.reports.iter().map(|report| report.retries).max().unwrap_or(Retries::Off).max(seen.retries);
-                if job.facts.reports.iter().any(|report| report.retries == Retries::Hidden) && !seen.hidden_in.contains(&gate.id) {
-                    seen.hidden_in.push(gate.id.clone());
-                }
-                let mut red: BTreeSet<&str> =
-                    job.facts.reports.iter().flat_map(|report| report.red.iter().chain(&report.flaky)).map(|case| case.case.as_str()).collect();
-                let named: u64 = job.facts.reports.iter().map(|report| report.red.len() as u64).sum();
-                seen.unnamed += u32::from(judged.totals.failures + judged.totals.errors > named);
-                if judged.verdict == Verdict::Fail && !(judged.only_cases && named > 0) {
-                    red.insert(&gate.id); // it failed for a reason that no case has
-                }
-                for case in red {
-                    *seen.red.entry((gate.id.clone(), case.to_owned())).or_default() += 1;
-                }
-            }
-            seen.cases += cases;
-            seen.valid = seen.valid.min(valid);
-            seen.planned = seen.planned.max(gate.runs);
-        }
-        if seen.planned == 0 {
-            seen.valid = 0;
-        }
-        seen
-    }
-
-    /// Gates whose tools hide failed attempts: of their cases no rate can be said.
-    pub fn hidden_attempts(&self) -> Vec<String> {
-        let hides = |job: &JobRecord| job.facts.reports.iter().any(|report| report.retries == Retries::Hidden);
-        self.head.gates.iter().filter(|gate| self.jobs_of(&gate.id).any(|(_, job)| hides(job))).map(|gate| gate.id.clone()).collect()
-    }
-
     /// The exit status of the run; the worst of what happened.
     pub fn exit(&self) -> Exit {
         if let Some((cause, _)) = &self.refused {
@@ -349,10 +308,6 @@ impl Record {
         } else {
             Exit::Pass
         }
-    }
-
-    fn misses_criteria(&self) -> bool {
-        self.head.phases.iter().flat_map(|phase| self.criteria(phase)).any(|finding| self.is_missed(&finding))
     }
 
     /// The run only sets up.
@@ -399,7 +354,6 @@ fn worse(one: Verdict, other: Verdict) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::AttemptEnded;
     use crate::model::{End, StepFact};
 
     fn gate(id: &str) -> PlannedGate {

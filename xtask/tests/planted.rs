@@ -246,3 +246,30 @@ fn vitest_without_its_preset_makes_no_claim() {
     sandbox.write("gates.toml", &format!("{}[profile.local]\nunjudged = 'fail'\n", sandbox.read("gates.toml")));
     sandbox.run(&["gate", "p", "--runs", "2"]).exits(1).says(withheld);
 }
+
+/// A gate whose shell writes a report with a number of red cases.
+fn shell_gate(script: &str) -> Sandbox {
+    Sandbox::new(&format!("schema = 1\n[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'me'\nshell = '''{script}'''\n"))
+}
+
+#[test]
+fn what_is_systemic_is_not_repeated() {
+    let script = "{ echo '<testsuite>'; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo \"<testcase name='c$i'><failure/></testcase>\"; done; echo '</testsuite>'; } > $GATE_JUNIT; exit 1";
+    let sandbox = shell_gate(script);
+    sandbox.run(&["gate", "p", "--runs", "5"]).exits(1).says("systemic, not repeated: 12 of 12 cases failed in the first iteration").says("repro");
+    assert_eq!(sandbox.report()["gates"][0]["iterations"].as_array().map(Vec::len), Some(5));
+    assert_eq!(sandbox.verdict("g"), "fail");
+    let few = shell_gate(&script.replace("11 12", ""));
+    few.run(&["gate", "p", "--runs", "2"]).exits(1).never_says("systemic");
+}
+
+#[test]
+fn until_fail_stops_at_the_first_red_iteration_with_a_bound_that_may_be_looked_at() {
+    let sandbox = shell_gate("[ $GATE_ITERATION -lt 4 ]");
+    let bound = format!("{:.1} % a run for what never failed in 4 iterations", xtask::flake::streak_bound(0, 4) * 100.0);
+    sandbox.run(&["gate", "p", "--until-fail"]).exits(0).says("--until-fail: g was not green in iteration 4").says("FLAKY").says(&bound);
+    assert_eq!(sandbox.report()["gates"][0]["runs"], 4);
+    let green = shell_gate("true");
+    green.run(&["gate", "p", "--until-fail", "--runs", "3"]).exits(0).says("3/3 iterations passed");
+    green.run(&["gate", "p", "--runs-for", "1ms"]).exits(0).says("--runs-for 1ms");
+}

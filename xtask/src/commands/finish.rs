@@ -66,7 +66,7 @@ fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
     });
     let partly = cases.gates.iter().flat_map(|(gate, own)| own.partly.iter().map(|words| (gate.clone(), words.clone()))).collect();
     let iterations = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
-    let bound = crate::flake::upper_bound(0, iterations);
+    let bound = record.upper_bound(0, iterations);
     Tally {
         red: red.collect(),
         labels: cases.labels(),

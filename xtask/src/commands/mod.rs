@@ -13,6 +13,7 @@ mod report;
 mod runs;
 mod schema;
 mod start;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

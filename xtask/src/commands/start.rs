@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::surroundings;
 use super::{Repository, check_specs, in_ci, profile};
-use crate::cli::GateArgs;
-use crate::config::{self, Config, MissingRule, Profile};
+use crate::cli::{self, GateArgs};
+use crate::config::{self, Config, Profile};
 use crate::event::{EventKind, Refusal, RunStarted, Source};
 use crate::git;
 use crate::history;
-use crate::mask::MIN_SECRET;
 use crate::model::{FlakyRule, Policy, Skip};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient, Interpreter};
@@ -20,7 +20,7 @@ use crate::plan::{self, Plan, Request, Work};
 use crate::postgres::Url;
 use crate::run::os::Site;
 use crate::run::supplies::{self, Supplies, Wish};
-use crate::run::{Course, Limits};
+use crate::run::{Course, Limits, Repeat};
 use crate::rundir::{RunDir, file_ref, write_atomic};
 
 /// Longest time for a set-up.
@@ -51,11 +51,21 @@ pub(super) struct CourseParts {
     fail_fast: bool,
     flaky: FlakyRule,
     left_out: Vec<(usize, Skip)>,
+    repeat: Repeat,
 }
 
 impl CourseParts {
     pub(super) fn of(self, plan: &Plan) -> Course<'_> {
-        Course { plan, limits: self.limits, install: INSTALL, slots: self.slots, fail_fast: self.fail_fast, flaky: self.flaky, left_out: self.left_out }
+        Course {
+            plan,
+            limits: self.limits,
+            install: INSTALL,
+            slots: self.slots,
+            fail_fast: self.fail_fast,
+            flaky: self.flaky,
+            left_out: self.left_out,
+            repeat: self.repeat,
+        }
     }
 }
 
@@ -109,7 +119,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     }
     let mut left_out = deselected(&plan);
     let mut tools = Vec::new();
-    let problems = environment_problems(repository, &config, &profile, &plan, ambient, &mut left_out, &mut tools);
+    let problems = surroundings::problems(repository, &config, &profile, &plan, ambient, &mut left_out, &mut tools);
     if !problems.is_empty() {
         return Err((Refusal::Environment, problems));
     }
@@ -118,14 +128,12 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         return Err((Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
     }
     let warnings = warnings(&config, repository, &head.run, &wish, ambient);
-    let limits = config
-        .gates
-        .values()
-        .map(|gate| (gate.id.clone(), Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace, supplied: gate.is_supplied() }))
-        .collect();
+    let limits = limits(&config);
     let (fail_fast, extra) = if let Task::Gate(args) = task { (args.fail_fast || profile.fail_fast, args.extra.clone()) } else { (false, Vec::new()) };
     let slots = head.jobs;
-    let course = CourseParts { limits, slots, fail_fast, flaky: profile.flaky, left_out };
+    let repeat = repeat(&config, &profile, task);
+    head.until_fail = repeat.until_fail;
+    let course = CourseParts { limits, slots, fail_fast, flaky: profile.flaky, left_out, repeat };
     let site = Site {
         gates: repository.gates.clone(),
         run: folder.clone(),
@@ -144,6 +152,20 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         config,
     };
     Ok(Ready { head: RunStarted::default(), plan, course, site, tools, warnings })
+}
+
+/// Clocks by gate.
+fn limits(config: &Config) -> BTreeMap<String, Limits> {
+    let own = |gate: &config::Gate| Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace, supplied: gate.is_supplied() };
+    config.gates.values().map(|gate| (gate.id.clone(), own(gate))).collect()
+}
+
+/// When iterations end, and how many the asked phases want.
+fn repeat(config: &Config, profile: &Profile, task: &Task) -> Repeat {
+    let Task::Gate(args) = task else { return Repeat::default() };
+    let phases = args.targets.iter().filter_map(|target| config.phases.get(target));
+    let due = phases.map(|phase| phase.runs.unwrap_or(profile.runs)).max().unwrap_or(0);
+    Repeat { until_fail: args.repeat.until_fail, runs_for: args.repeat.runs_for, due }
 }
 
 /// Configuration and profile, with what the command line changes in them.
@@ -190,31 +212,6 @@ fn wish(config: &Config, task: &Task, ambient: &Ambient) -> Result<Wish, String>
         return Err("--database-url: there is no service of kind postgres in gates.toml\n  hint: [service.postgres]".to_owned());
     }
     Ok(wish)
-}
-
-/// Tools, secrets and the tree.
-fn environment_problems(
-    repository: &Repository,
-    config: &Config,
-    profile: &Profile,
-    plan: &Plan,
-    ambient: &Ambient,
-    left_out: &mut Vec<(usize, Skip)>,
-    tools: &mut Vec<EventKind>,
-) -> Vec<String> {
-    let mut problems = look_for_tools(config, profile, plan, ambient, left_out, tools);
-    problems.extend(missing_secrets(config, plan, ambient));
-    let state = if profile.clean_tree { source(&repository.root) } else { Source::default() };
-    if profile.clean_tree && state.commit.is_none() {
-        // Outside of git nobody can tell that nothing was changed.
-        problems.push(format!("profile {} wants a clean tree, and there is no commit here\n  hint: run it in a git repository", profile.name));
-    } else if profile.clean_tree && state.dirty.is_some() {
-        problems.push(format!(
-            "profile {} wants a clean tree, and there are uncommitted changes\n  hint: commit or stash them; `git status` lists them",
-            profile.name
-        ));
-    }
-    problems
 }
 
 fn keep_manifest(repository: &Repository, folder: &RunDir) -> Option<crate::model::FileRef> {
@@ -267,7 +264,7 @@ fn gate_plan(
     let mut request = Request {
         targets: args.targets.clone(),
         skip: args.skip.clone(),
-        runs: args.runs,
+        runs: args.runs.or(args.repeat.is_open().then_some(cli::Repeat::MOST)),
         jobs,
         alone: args.alone,
         extra: args.extra.clone(),
@@ -326,55 +323,4 @@ fn credits(repository: &Repository, request: &Request, profile: &Profile, pins: 
 fn deselected(plan: &Plan) -> Vec<(usize, Skip)> {
     let is_out = |work: &Work| matches!(work, Work::Gate(job) if plan.deselected.contains(&job.gate));
     plan.work.iter().enumerate().filter(|(_, work)| is_out(work)).map(|(task, _)| (task, Skip::Deselected)).collect()
-}
-
-fn look_for_tools(
-    config: &Config,
-    profile: &Profile,
-    plan: &Plan,
-    ambient: &Ambient,
-    left_out: &mut Vec<(usize, Skip)>,
-    tools: &mut Vec<EventKind>,
-) -> Vec<String> {
-    let mut problems = Vec::new();
-    let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
-    for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
-        let gate = &config.gates[&planned.id];
-        let mut missing = None;
-        for tool in &gate.tools {
-            let found = which::which_in(tool, Some(path), &config.root).ok();
-            tools.push(EventKind::ToolFound { gate: gate.id.clone(), tool: tool.clone(), path: found.as_ref().map(|file| file.display().to_string()) });
-            if found.is_none() {
-                missing = Some(tool.clone());
-            }
-        }
-        let Some(tool) = missing else { continue };
-        if gate.missing_skips && profile.missing == MissingRule::AsDeclared {
-            let mine = |work: &Work| matches!(work, Work::Gate(job) if job.gate == gate.id);
-            left_out.extend(plan.work.iter().enumerate().filter(|(_, work)| mine(work)).map(|(task, _)| (task, Skip::Tool(tool.clone()))));
-        } else {
-            let rule = if gate.missing_skips { format!("; profile {} does not allow missing = \"skip\"", profile.name) } else { String::new() };
-            problems.push(format!("gate `{}`: tool `{tool}` is not on this machine{rule}\n  hint: install {tool}", gate.id));
-        }
-    }
-    problems
-}
-
-fn missing_secrets(config: &Config, plan: &Plan, ambient: &Ambient) -> Vec<String> {
-    let mut problems = Vec::new();
-    for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
-        for name in &config.secrets_of(&config.gates[&planned.id]) {
-            match ambient.get(name).filter(|value| !value.is_empty()) {
-                None => problems.push(format!("gate `{}`: its secret `{name}` is not set\n  hint: {name}=... in the environment of this command", planned.id)),
-                Some(value) if value.len() < MIN_SECRET => {
-                    problems.push(format!(
-                        "gate `{}`: its secret `{name}` has fewer than {MIN_SECRET} characters, which cannot be masked\n  hint: use a longer value",
-                        planned.id
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-    problems
 }

@@ -3,10 +3,12 @@
 mod bound;
 mod category;
 mod fingerprint;
+mod state;
 
 pub use bound::{ALPHA, runs_needed, streak_bound, upper_bound, upper_bound_at};
 pub use category::category;
 pub use fingerprint::{Fingerprint, fingerprint, groups, template};
+pub use state::{Execution, NEW, Standing, State, standing};
 
 use crate::model::{Label, Outcome};
 

@@ -23,6 +23,8 @@ pub struct Observed {
     pub red: BTreeMap<(String, String), u32>,
     /// Valid iterations with more red cases than their events name: any case may have been one of them.
     pub unnamed: u32,
+    /// The number of iterations was not fixed beforehand.
+    pub open_ended: bool,
     /// What is known of attempts that tools make by themselves: the least of all reports.
     pub retries: Retries,
     /// Gates whose tools hide failed attempts.
@@ -32,7 +34,7 @@ pub struct Observed {
 impl Default for Observed {
     fn default() -> Self {
         let red = BTreeMap::new();
-        Self { valid: 0, planned: 0, cases: 0, not_run: 0, timeouts: 0, red, unnamed: 0, retries: Retries::Off, hidden_in: Vec::new() }
+        Self { valid: 0, planned: 0, cases: 0, not_run: 0, timeouts: 0, red, unnamed: 0, open_ended: false, retries: Retries::Off, hidden_in: Vec::new() }
     }
 }
 
@@ -78,11 +80,12 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
         Metric::FlakyTimeouts => counted(seen.timeouts, &wanted.max),
         Metric::Flaky => counted(seen.red.values().filter(|red| **red < seen.valid).count() as u64 + u64::from(seen.unnamed), &wanted.max),
         Metric::MaxRate => {
-            let rate = flake::upper_bound_at(worst, seen.valid, alpha);
+            let exact = flake::upper_bound_at(worst, seen.valid, alpha);
+            let rate = if seen.open_ended { flake::streak_bound(worst, seen.valid).max(exact) } else { exact };
             (format!("{rate:.4}"), wanted.max.parse::<f64>().is_ok_and(|max| rate <= max))
         }
     };
-    let bound = flake::upper_bound(worst, seen.valid) * 100.0;
+    let bound = if seen.open_ended { flake::streak_bound(worst, seen.valid) } else { flake::upper_bound(worst, seen.valid) } * 100.0;
     let needed =
         flake::runs_needed(0.05).map(|runs| format!("; {runs} clean runs needed for <5 %")).filter(|_| worst == 0 && seen.valid < 59).unwrap_or_default();
     let retries = if seen.retries == Retries::Off { "retries off" } else { "retries as reported" };

@@ -38,6 +38,8 @@ pub struct CaseLine {
     pub text: String,
     /// Where it failed.
     pub at: Option<Location>,
+    /// Its bound must allow for having been looked at after each iteration.
+    pub open_ended: bool,
     /// Made by us: it stands for something that no report says.
     pub synthetic: bool,
 }
@@ -77,7 +79,7 @@ impl CaseLine {
 
     /// Upper bound on its failure rate, from the iterations that gave a result.
     pub fn upper_bound(&self) -> f64 {
-        flake::upper_bound(self.red(), self.ran())
+        if self.open_ended { flake::streak_bound(self.red(), self.ran()) } else { flake::upper_bound(self.red(), self.ran()) }
     }
 
     /// Iterations in which it was red, or passed only after a failed attempt.
@@ -142,6 +144,7 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
         for case in own.cases.iter_mut().filter(|case| !case.synthetic) {
             case.at = case.at.take().map(|at| from_root(at, &root, &gate.cwd));
         }
+        own.cases.iter_mut().for_each(|case| case.open_ended = record.is_open_ended());
         cases.gates.insert(gate.id.clone(), own);
     }
     cases
@@ -207,6 +210,7 @@ impl GateCases {
                 message: String::new(),
                 text: String::new(),
                 at: None,
+                open_ended: false,
                 synthetic: false,
             });
         }

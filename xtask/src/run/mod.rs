@@ -9,6 +9,7 @@ mod instances;
 pub mod launch;
 pub mod locks;
 pub mod os;
+mod repeat;
 mod reports;
 pub mod signals;
 pub mod supplies;
@@ -90,6 +91,19 @@ pub struct Course<'a> {
     pub flaky: FlakyRule,
     /// Jobs that will not run, known before anything starts.
     pub left_out: Vec<(usize, Skip)>,
+    /// When iterations end before their number is reached.
+    pub repeat: Repeat,
+}
+
+/// When iterations end before their number is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeat {
+    /// With the first result that is not green.
+    pub until_fail: bool,
+    /// After this time.
+    pub runs_for: Option<Duration>,
+    /// Iterations that the asked phases want.
+    pub due: u32,
 }
 
 /// Where a running task is with its end.
@@ -131,6 +145,8 @@ struct Loop<'a, L> {
     told_waiting: BTreeSet<usize>,
     leaked: BTreeSet<i32>,
     planned: BTreeMap<&'a str, &'a PlannedGate>,
+    begun: Instant,
+    no_more: bool,
 }
 
 /// Runs a plan to its end. Every planned job has an `AttemptEnded` or a `JobSkipped` when it returns.
@@ -150,6 +166,8 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
         told_waiting: BTreeSet::new(),
         leaked: BTreeSet::new(),
         planned: course.plan.gates.iter().map(|gate| (gate.id.as_str(), gate)).collect(),
+        begun: Instant::now(),
+        no_more: false,
     };
     state.leave_out();
     // 1. start what may start  2. wait for a tiding, a clock or a stop  3. act on it, until every job is told
@@ -213,6 +231,7 @@ impl<L: Launch> Loop<'_, L> {
         if self.cancelled {
             return;
         }
+        self.end_in_time();
         while let Some(stage) = self.schedule.stage_done() {
             self.next_stage(stage as usize);
         }
@@ -466,6 +485,8 @@ impl<L: Launch> Loop<'_, L> {
             let judged = judge::attempt(terms, &facts);
             let green = judged.verdict == Verdict::Pass;
             let advisory = planned.advisory;
+            let systemic = repeat::systemic(planned, job.iteration, &judged);
+            self.end_at_fault(&job, &judged, advisory);
             self.judged.entry(job.gate.clone()).or_default().push(judged);
             self.teller.tell(EventKind::AttemptEnded(Box::new(AttemptEnded {
                 job: job.clone(),
@@ -476,6 +497,9 @@ impl<L: Launch> Loop<'_, L> {
                 lost: facts.lost,
                 migrate: facts.migrate,
             })));
+            if let Some(what) = systemic {
+                self.stop_repeating(&job, &what);
+            }
             self.finish(task, green);
             if !green && !advisory && self.course.fail_fast && !self.cancelled {
                 for task in self.schedule.halt() {

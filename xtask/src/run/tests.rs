@@ -13,6 +13,8 @@ use crate::record::Record;
 enum Act {
     /// Ends after some seconds with a status.
     End(u64, i32),
+    /// Ends after some seconds, with a fault in one iteration.
+    FaultIn(u64, u32),
     /// Ends some seconds after TERM.
     OnTerm(u64),
     /// Ends only on KILL.
@@ -52,8 +54,10 @@ impl Launch for Script {
     fn attempt(&mut self, task: usize, job: &JobId) {
         let act = self.acts.get(&job.gate).copied().unwrap_or(Act::End(1, 0));
         self.running.insert(task, (act, StopFlag::default()));
-        if let Act::End(after, code) = act {
-            self.end(task, after, code);
+        match act {
+            Act::End(after, code) => self.end(task, after, code),
+            Act::FaultIn(after, iteration) => self.end(task, after, i32::from(job.iteration == iteration)),
+            Act::OnTerm(_) | Act::OnKill | Act::Never => {}
         }
     }
 
@@ -67,8 +71,8 @@ impl Launch for Script {
     fn stop(&mut self, task: usize, _cause: StopCause, force: Force) {
         match (self.running.get(&task).map(|(act, _)| *act), force) {
             (Some(Act::OnTerm(after)), Force::Term) => self.end(task, after, 0),
-            (Some(Act::OnKill | Act::End(..) | Act::OnTerm(_)), Force::Kill) => self.end(task, 0, 137),
-            (Some(Act::End(..)), Force::Term) => self.end(task, 0, 143),
+            (Some(Act::OnKill | Act::End(..) | Act::FaultIn(..) | Act::OnTerm(_)), Force::Kill) => self.end(task, 0, 137),
+            (Some(Act::End(..) | Act::FaultIn(..)), Force::Term) => self.end(task, 0, 143),
             _ => {}
         }
     }
@@ -102,6 +106,7 @@ struct Rig {
     /// Seconds after which somebody presses Ctrl-C.
     cancels: Vec<u64>,
     room: bool,
+    repeat: Repeat,
     root: std::path::PathBuf,
 }
 
@@ -113,6 +118,7 @@ fn rig(gates: &str, acts: &[(&str, Act)]) -> Rig {
         slots: 4,
         cancels: Vec::new(),
         room: true,
+        repeat: Repeat::default(),
         root: Path::new("/nowhere").to_owned(),
     }
 }
@@ -138,6 +144,7 @@ impl Rig {
             fail_fast: self.fail_fast,
             flaky: FlakyRule::Warn,
             left_out: Vec::new(),
+            repeat: self.repeat,
         };
         let (told_sender, told) = unbounded_channel();
         let (stop_sender, stop) = unbounded_channel();
@@ -236,6 +243,31 @@ fn fail_fast_lets_the_running_finish() {
     let gates = format!("[phase.p]\ngates = ['a', 'b', 'c']\n{}{}{}", gate("a", ""), gate("b", ""), gate("c", "needs = ['b']"));
     let events = Rig { fail_fast: true, ..rig(&gates, &[("a", Act::End(1, 1)), ("b", Act::End(9, 0))]) }.run();
     assert_eq!((verdict(&events, "a"), verdict(&events, "b"), verdict(&events, "c")), (Verdict::Fail, Verdict::Pass, Verdict::Skipped));
+}
+
+#[test]
+fn the_first_fault_ends_an_open_repetition() {
+    let gates = format!("[phase.p]\ngates = ['a', 'b']\nruns = 50\n{}{}", gate("a", ""), gate("b", ""));
+    let repeat = Repeat { until_fail: true, ..Repeat::default() };
+    let events = Rig { repeat, ..rig(&gates, &[("a", Act::FaultIn(10, 4)), ("b", Act::End(16, 0))]) }.run();
+    let record = Record::of(&events);
+    let runs: Vec<(u32, u32)> = record.head.gates.iter().map(|planned| (planned.runs, record.gate(planned).ended)).collect();
+    assert_eq!(runs, [(4, 4), (3, 3)], "what runs may finish, nothing else begins");
+    assert_eq!((verdict(&events, "a"), verdict(&events, "b"), record.finished()), (Verdict::Pass, Verdict::Pass, 2), "a flake under rule warn, and b");
+    assert_eq!(at(&events, |kind| matches!(kind, EventKind::RunEnded {})), Some(48));
+}
+
+#[test]
+fn a_repetition_for_a_time_ends_with_it_and_is_partial_where_it_is_short() {
+    let gates = |due| format!("[phase.p]\ngates = ['a', 'b']\nruns = 50\n{}{}", gate("a", ""), gate("b", &format!("needs = ['a']{due}")));
+    let run = |due| {
+        let repeat = Repeat { runs_for: Some(Duration::from_secs(95)), due, ..Repeat::default() };
+        Rig { repeat, ..rig(&gates(""), &[("a", Act::End(10, 0)), ("b", Act::End(10, 0))]) }.run()
+    };
+    let record = Record::of(&run(9));
+    let runs: Vec<u32> = record.head.gates.iter().map(|planned| planned.runs).collect();
+    assert_eq!((runs, record.exit(), record.head.partial), (vec![10, 9], crate::model::Exit::Pass, None));
+    assert_eq!(Record::of(&run(10)).head.partial.as_deref(), Some("9 iterations where 10 are due"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use console::{Style, measure_text_width, truncate_str};
 
-use crate::event::{Event, EventKind, Installed, ServiceReady};
+use crate::event::{Event, EventKind, Installed, PlannedGate, ServiceReady};
 use crate::model::{JobId, Label, Skip, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
@@ -93,6 +93,7 @@ impl Grammar {
             }
             EventKind::AttemptEnded(ended) => self.attempt(&ended.job, record),
             EventKind::JobSkipped { job, skip } => self.skipped(job, skip, record),
+            EventKind::RepetitionEnded { why, runs, .. } => self.enough(why, runs, record),
             EventKind::CancelRequested { force, .. } => {
                 let text = if *force { "ending everything at once" } else { "ending what runs; once more ends it at once" };
                 vec![self.line("CANCEL", text)]
@@ -118,12 +119,24 @@ impl Grammar {
                 None => Vec::new(),
             };
         }
+        vec![self.over(gate, record)]
+    }
+
+    /// No iteration starts any more: gates that only waited for one are over.
+    fn enough(self, why: &str, runs: &[(String, u32)], record: &Record) -> Vec<String> {
+        let over = runs.iter().filter_map(|(gate, runs)| record.planned(gate).filter(|planned| record.gate(planned).ended == *runs));
+        std::iter::once(self.line("enough", why)).chain(over.map(|gate| self.over(gate, record))).collect()
+    }
+
+    /// A gate of which nothing more will come.
+    fn over(self, gate: &PlannedGate, record: &Record) -> String {
+        let state = record.gate(gate);
         let verb = verb(&state, gate.advisory);
         let why = state.why.first().cloned().unwrap_or_default();
         let runs = if gate.runs > 1 { format!("  {}/{} iterations passed", state.passed, gate.runs) } else { String::new() };
         let done = record.finished();
         let reason = if why.is_empty() { String::new() } else { format!("  {why}") };
-        vec![self.line(verb, &format!("{} {done}/{} {}{runs}{reason}", Self::took(state.took), record.head.gates.len(), gate.id))]
+        self.line(verb, &format!("{} {done}/{} {}{runs}{reason}", Self::took(state.took), record.head.gates.len(), gate.id))
     }
 
     fn skipped(self, job: &JobId, skip: &Skip, record: &Record) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::lines::{Grammar, verb};
 use crate::event::Installed;
-use crate::model::{Exit, Label, Outcome, Verdict};
+use crate::model::{Exit, Label, Outcome, Skip, Verdict};
 use crate::record::Record;
 use crate::rundir::short;
 use crate::text::{millis, plural};
@@ -211,7 +211,7 @@ fn flake_line(tally: &Tally) -> String {
 fn next_step(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<String>) {
     let bad = |gate: &&crate::event::PlannedGate| {
         let state = record.gate(gate);
-        !matches!(state.verdict, Verdict::Pass | Verdict::Cancelled) && !state.is_neutral() && state.skip.is_none()
+        !matches!(state.verdict, Verdict::Pass | Verdict::Cancelled) && !state.is_neutral() && matches!(state.skip, None | Some(Skip::Systemic(_)))
     };
     if record.refused.is_none()
         && let Some(gate) = record.head.gates.iter().find(bad)
