@@ -57,10 +57,19 @@ pub enum Command {
     Plan(PlanArgs),
     /// List phases and gates with their last verdicts.
     List,
-    /// Show one gate: commands, environment, pins, needs, history.
+    /// Show one gate: commands, environment, pins, needs, history; or the history of one case.
     Explain {
-        /// Gate id.
+        /// Gate id, or the name of a case or a unique part of it.
+        #[arg(value_name = "GATE|CASE")]
         gate: String,
+    },
+    /// What all runs together say of each case: state, failures, bound, cause.
+    Flakes(FlakesArgs),
+    /// Take in what happened on other machines, or write it down for them.
+    History {
+        /// What to do.
+        #[command(subcommand)]
+        command: HistoryCommand,
     },
     /// Install what the pinned runtimes need.
     Setup {
@@ -214,6 +223,65 @@ pub enum PlanFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Arguments of `flakes`.
+#[derive(Clone, Debug, Args)]
+pub struct FlakesArgs {
+    /// Gates of this phase.
+    #[arg(long, value_name = "PHASE")]
+    pub phase: Option<String>,
+    /// This gate.
+    #[arg(long, value_name = "GATE")]
+    pub gate: Option<String>,
+    /// Gates of this owner.
+    #[arg(long, value_name = "OWNER")]
+    pub owner: Option<String>,
+    /// This kind of failure: crash, timeout, infra, collection, fixture, assertion, unreported, unknown.
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    pub category: Option<String>,
+    /// What was red since a date, or so long ago: 2026-01-31, 14days.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Also what is stable, new or missing.
+    #[arg(long)]
+    pub all: bool,
+    /// For programs.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// For an issue or a wiki.
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+fn kinds() -> Vec<clap::builder::PossibleValue> {
+    crate::model::Category::ALL.iter().map(|kind| kind.word().into()).collect()
+}
+
+/// What to do with the history.
+#[derive(Clone, Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// Take in runs of other machines: folders that hold run folders, or exports.
+    Import {
+        /// Folders and files.
+        #[arg(required = true, value_name = "DIR|FILE")]
+        paths: Vec<PathBuf>,
+    },
+    /// Write the history to standard output.
+    Export {
+        /// json can be imported again; csv has one line a case.
+        #[arg(long, value_enum, default_value = "json")]
+        format: ExportFormat,
+    },
+}
+
+/// Formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Everything, to be imported.
+    Json,
+    /// One line a case.
+    Csv,
 }
 
 /// What to do with runs.

@@ -61,7 +61,8 @@ pub fn attempt(terms: Terms<'_>, facts: &AttemptFacts) -> Judgement {
     }
     let Judging { verdict, why, unreported, only_cases, totals } = judging;
     let only_cases = only_cases && verdict == Verdict::Fail;
-    let whole = facts.complete && !facts.reports.is_empty() && (verdict == Verdict::Pass || only_cases);
+    let named = !facts.reports.is_empty() && facts.reports.iter().all(|report| !report.inventory.is_empty());
+    let whole = facts.complete && named && (verdict == Verdict::Pass || only_cases);
     let inventory = whole.then(|| facts.reports.iter().map(|report| report.inventory.as_str()).collect::<Vec<_>>().join(" "));
     Judgement { verdict, why, unreported, flaked: flaked(facts), inventory, only_cases, totals }
 }

@@ -289,6 +289,10 @@ pub enum Category {
 }
 
 impl Category {
+    /// The closed list.
+    pub const ALL: &'static [Self] =
+        &[Self::Crash, Self::Timeout, Self::Infra, Self::Collection, Self::Fixture, Self::Assertion, Self::Unreported, Self::Unknown];
+
     /// The word that reports and screens use.
     pub fn word(self) -> &'static str {
         match self {

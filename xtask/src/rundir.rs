@@ -23,6 +23,11 @@ impl GatesDir {
         &self.root
     }
 
+    /// What all runs together say of each case.
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history.sqlite")
+    }
+
     /// All runs.
     pub fn runs(&self) -> PathBuf {
         self.root.join("runs")
@@ -117,6 +122,12 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// A run folder that lies somewhere else.
+    pub fn at(path: &Path) -> Option<Self> {
+        let id = path.file_name()?.to_string_lossy().into_owned();
+        Some(Self { id, path: path.to_owned() })
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path

@@ -4,6 +4,7 @@
 mod commands;
 mod databases;
 mod false_greens;
+mod history;
 mod house;
 mod journal;
 mod key_criteria;

@@ -16,9 +16,12 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let Some(gate) = config.gates.get(id) else {
+        if let Some(exit) = super::flakes::explain(&repository, id).map_err(|why| anyhow::anyhow!(why))? {
+            return Ok(exit);
+        }
         let hint =
             closest(id, config.gates.keys().map(String::as_str)).map_or_else(|| "`list` shows the gates".to_owned(), |near| format!("did you mean `{near}`?"));
-        say(&format!("error: there is no gate `{id}`\n  hint: {hint}"));
+        say(&format!("error: there is no gate `{id}`, and no case of this name in the history\n  hint: {hint}"));
         return Ok(Exit::Usage);
     };
     print(&format!("{id}  {}  (owner {})", gate.title, gate.owner));

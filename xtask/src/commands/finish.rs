@@ -1,6 +1,8 @@
 //! From a journal on disk to every file of its run: the same for a run that has just ended, one that was killed, and one that is
 //! looked at again a year later.
 
+use super::remember;
+use crate::history::Lesson;
 use crate::journal;
 use crate::model::{Exit, Label};
 use crate::record::Record;
@@ -20,6 +22,8 @@ pub(super) struct Finished {
     pub(super) faults: Vec<String>,
     /// Digest of the journal.
     pub(super) digest: String,
+    /// What the history keeps of it.
+    pub(super) lesson: Lesson,
 }
 
 /// Reads the journal and makes every report. Files that this very process has just written and hashed are looked at, not read.
@@ -45,7 +49,8 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof) -> Finished {
         }
     }
     let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
-    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest }
+    let lesson = remember::lesson(&record, &cases);
+    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest, lesson }
 }
 
 fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {

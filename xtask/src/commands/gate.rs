@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use super::finish::{Finished, finish};
+use super::remember;
 use super::start::{Ready, Task};
 use super::{Repository, ambient, colour, in_ci, listen, program, repository, say, start};
 use crate::cli::{Cli, Command, Place};
@@ -87,9 +88,18 @@ fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) 
     let run = repository.gates.run(run);
     if run.path().is_dir() {
         let finished = finish(&run, program(&ambient()), Proof::Digest);
-        show(&finished, output, false);
+        end(repository, &finished, output, false);
     }
     Exit::Broken
+}
+
+/// The history and the last lines. The history is no evidence: a run that cannot be written into it keeps its verdict, and is taken in
+/// later from its folder.
+fn end(repository: &Repository, finished: &Finished, output: Output, colour: bool) {
+    if let Err(fault) = remember::remember(repository, &finished.lesson) {
+        say(&format!("note: this run is not in the history yet: {fault}"));
+    }
+    show(finished, output, colour);
 }
 
 /// Sortable, and short enough to type its end.
@@ -162,7 +172,7 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     if !finished.faults.is_empty() {
         finished.exit = Exit::Broken;
     }
-    show(&finished, output, show_colour);
+    end(&repository, &finished, output, show_colour);
     tokio.shutdown_background();
     Ok(finished.exit)
 }

@@ -4,11 +4,14 @@ mod check;
 mod doctor;
 mod explain;
 mod finish;
+mod flakes;
 mod gate;
+mod history;
 mod junit;
 mod list;
 mod listen;
 mod plan;
+mod remember;
 mod report;
 mod runs;
 mod schema;
@@ -41,6 +44,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(place, &args),
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),
+        Command::Flakes(args) => flakes::run(place, &args),
+        Command::History { command } => history::run(place, &command),
         Command::Doctor => doctor::run(place),
         Command::Runs { command } => runs::run(place, command.as_ref()),
         Command::Report { run } => report::run(place, &run),

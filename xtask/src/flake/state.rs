@@ -117,7 +117,7 @@ fn after_failures(executions: &[Execution], streak: u32, needed: u32) -> State {
         return State::Recovering;
     }
     let mended = last_reds >= 2 && executions[executions.len() - streak as usize - 1].code != executions[executions.len() - 1].code;
-    if both && !mended || !mended && flips(executions) >= FLIPS { State::Flaky } else { State::Recovering }
+    if !mended && (both || flips(executions) >= FLIPS) { State::Flaky } else { State::Recovering }
 }
 
 fn both_on_one_code(executions: &[Execution]) -> bool {

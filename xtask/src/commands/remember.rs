@@ -1,0 +1,127 @@
+//! From a finished run to what the history keeps of it, and the history of a repository brought up to date with its runs.
+
+use std::path::Path;
+
+use super::Repository;
+use crate::event::PlannedGate;
+use crate::history::{Cause, Fault, GateLesson, IterationLesson, Lesson, ResultLesson, Store};
+use crate::journal;
+use crate::model::{JobId, Outcome, Verdict};
+use crate::record::{JobRecord, Record};
+use crate::report::{CaseLine, Cases, GateCases, Proof, load};
+use crate::rundir::RunDir;
+
+/// What the history keeps of a run: iterations that came to an end, and what did not pass in them.
+pub(super) fn lesson(record: &Record, cases: &Cases) -> Lesson {
+    let gates = record.head.gates.iter().map(|gate| gate_lesson(gate, record, cases.gates.get(&gate.id)));
+    let source = record.source_start.clone().unwrap_or_default();
+    Lesson {
+        run: record.head.run.clone(),
+        wall: record.head.wall.clone(),
+        commit: source.commit.unwrap_or_default(),
+        code: code(record),
+        gates: gates.filter(|gate| !gate.iterations.is_empty()).collect(),
+    }
+}
+
+/// Everything that makes executions comparable. Outside of git two runs never are.
+fn code(record: &Record) -> String {
+    let source = record.source_start.clone().unwrap_or_default();
+    let tree = source.tree.unwrap_or_else(|| format!("run {}", record.head.run));
+    let config = record.head.config.as_ref().map(|file| file.digest.as_str()).unwrap_or_default();
+    let mut words: Vec<String> = record.runtimes.iter().map(|found| format!("{} {}", found.kind, found.version)).collect();
+    words.extend(record.servers().map(|(version, _)| format!("postgres {version}")));
+    words.sort();
+    words.dedup();
+    let text = [tree.as_str(), source.dirty.as_deref().unwrap_or_default(), config, &record.head.host, &words.join(",")].join("\n");
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+}
+
+fn gate_lesson(gate: &PlannedGate, record: &Record, own: Option<&GateCases>) -> GateLesson {
+    let none = GateCases::default();
+    let own = own.unwrap_or(&none);
+    let ended = record.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none() && job.facts.complete);
+    let iterations = ended.filter_map(|(id, job)| iteration(gate, record, own, id, job)).collect();
+    GateLesson { gate: gate.id.clone(), owner: gate.owner.clone(), iterations }
+}
+
+fn iteration(gate: &PlannedGate, record: &Record, own: &GateCases, id: &JobId, job: &JobRecord) -> Option<IterationLesson> {
+    let judged = record.judge(gate, job);
+    let valid = match judged.verdict {
+        Verdict::Pass | Verdict::Fail => true,
+        Verdict::Broken => false,
+        Verdict::Skipped | Verdict::Cancelled => return None,
+    };
+    let whole = valid && (judged.inventory.is_some() || !gate.reports);
+    let number = id.iteration;
+    let here = |case: &&CaseLine| case.outcomes.contains_key(&number);
+    // A case of the gate itself stands for whatever no report says.
+    let own_name = |case: &CaseLine| if case.synthetic { gate.id.clone() } else { case.name.clone() };
+    let told = own.cases.iter().filter(here).filter(|case| valid || case.synthetic);
+    let result = |case: &CaseLine| {
+        let outcome = case.outcomes.get(&number).copied().unwrap_or_default();
+        let attempts = case.attempts.get(&number).copied().unwrap_or(0);
+        let cause = case.prints.get(&number).zip(case.categories.get(&number)).map(|(print, (category, rule))| Cause {
+            print: print.cause,
+            category: *category,
+            rule: (*rule).to_owned(),
+            message: case.message.clone(),
+        });
+        ResultLesson { case: own_name(case), outcome, attempts, cause }
+    };
+    let results = told.map(result).filter(|result| result.outcome != Outcome::Passed || result.attempts > 0).collect();
+    let names = own.cases.iter().filter(here).filter(|case| whole && !case.synthetic).map(|case| case.name.clone());
+    let names = names.chain(whole.then(|| gate.id.clone())).collect();
+    Some(IterationLesson { number, took: job.facts.took, whole, inventory: judged.inventory.unwrap_or_else(|| "-".to_owned()), names, results })
+}
+
+/// Takes a run into the repository's history.
+pub(super) fn remember(repository: &Repository, lesson: &Lesson) -> Result<(), Fault> {
+    open(repository)?.learn(lesson).map(|_| ())
+}
+
+/// Opens the history. A damaged one is set aside, so that it is neither lost nor in the way.
+pub(super) fn open(repository: &Repository) -> Result<Store, Fault> {
+    let file = repository.gates.history();
+    match Store::open(&file) {
+        Err(Fault::Damaged { cause, .. }) if file.is_file() => {
+            let moved = Store::set_aside(&file).map_err(|why| Fault::Damaged { file: file.clone(), cause: format!("{cause}; {why}") })?;
+            super::say(&format!("note: the history was damaged ({cause}); it is kept as {} and made again from the runs here", moved.display()));
+            Store::open(&file)
+        }
+        opened => opened,
+    }
+}
+
+/// Opens the history and takes in every run on disk that it does not know.
+pub(super) fn caught_up(repository: &Repository) -> Result<Store, Fault> {
+    let mut store = open(repository)?;
+    let known = store.runs()?;
+    for id in repository.gates.run_ids().into_iter().filter(|id| !known.contains(id)) {
+        let folder = repository.gates.run(&id);
+        let active = std::fs::File::open(folder.journal()).is_ok_and(|journal| journal.try_lock_shared().is_err());
+        if let Some(lesson) = read(&folder).filter(|_| !active) {
+            store.learn(&lesson)?;
+        }
+    }
+    Ok(store)
+}
+
+/// The lesson of a run on disk; none where there is no journal.
+pub(super) fn read(folder: &RunDir) -> Option<Lesson> {
+    let readout = journal::read(&folder.journal()).ok()?;
+    let mut record = Record::of(&readout.events);
+    if record.head.run.is_empty() {
+        return None;
+    }
+    record.ended &= readout.fault.is_none();
+    let cases = load(&mut record, folder, Proof::Size);
+    Some(lesson(&record, &cases))
+}
+
+/// Run folders at or below a place.
+pub(super) fn run_folders(place: &Path) -> Vec<RunDir> {
+    let walk = walkdir::WalkDir::new(place).sort_by_file_name().into_iter().flatten();
+    let journals = walk.filter(|entry| entry.file_type().is_file() && entry.file_name() == "events.jsonl");
+    journals.filter_map(|entry| RunDir::at(entry.path().parent()?)).collect()
+}
