@@ -59,6 +59,8 @@ pub enum EventKind {
     ProcLeaked { job: Option<JobId>, pid: i32, argv: String, found_by: FoundBy },
     /// A report was read, or was not there.
     ReportRead { job: JobId, report: Box<ReportFact> },
+    /// A gate reported numbers of its own, as they were written.
+    Measured { job: JobId, measures: Vec<(String, String)> },
     /// A file was kept beside the reports.
     FileKept { job: JobId, file: FileRef },
     /// All files of an attempt are in place.

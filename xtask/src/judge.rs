@@ -3,7 +3,7 @@
 
 mod criteria;
 
-pub use criteria::{Finding, Met, Observed, criterion};
+pub use criteria::{Finding, Measured, Met, Observed, criterion};
 
 use crate::flake;
 use crate::model::{AttemptFacts, Category, End, Expect, FlakyRule, Label, MIGRATE, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};

@@ -318,11 +318,28 @@ pub enum Metric {
     Flaky,
     /// Upper bound on the failure rate of the worst case.
     MaxRate,
+    /// Restarts of a container or a process while it should have stayed up.
+    RestartLoops,
+    /// Differences that a drift check reports on a fresh database.
+    DriftFalsePositives,
+    /// Flows through the application that did not come to their end.
+    FailedFlows,
+    /// Lines of the longest file.
+    MaxLines,
 }
 
 impl Metric {
     /// The closed list.
-    pub const ALL: &'static [Self] = &[Self::FlakyTimeouts, Self::Flaky, Self::MaxRate];
+    pub const ALL: &'static [Self] =
+        &[Self::FlakyTimeouts, Self::Flaky, Self::MaxRate, Self::RestartLoops, Self::DriftFalsePositives, Self::FailedFlows, Self::MaxLines];
+
+    /// A number that a gate reports, and not one that iterations show.
+    pub fn is_measure(self) -> bool {
+        match self {
+            Self::FlakyTimeouts | Self::Flaky | Self::MaxRate => false,
+            Self::RestartLoops | Self::DriftFalsePositives | Self::FailedFlows | Self::MaxLines => true,
+        }
+    }
 
     /// The word in gates.toml.
     pub fn word(self) -> &'static str {
@@ -330,6 +347,31 @@ impl Metric {
             Self::FlakyTimeouts => "flaky-timeouts",
             Self::Flaky => "flaky",
             Self::MaxRate => "max-rate",
+            Self::RestartLoops => "restart-loops",
+            Self::DriftFalsePositives => "drift-false-positives",
+            Self::FailedFlows => "failed-flows",
+            Self::MaxLines => "max-lines",
+        }
+    }
+}
+
+/// On which side of a threshold a criterion holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operator {
+    /// Up to and with the threshold.
+    #[default]
+    AtMost,
+    /// From the threshold on.
+    AtLeast,
+}
+
+impl Operator {
+    /// As reports write it.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::AtMost => "<=",
+            Self::AtLeast => ">=",
         }
     }
 }
@@ -345,8 +387,12 @@ pub struct Criterion {
     pub metric: Metric,
     /// Gates that it looks at.
     pub gates: Vec<String>,
-    /// The most that is allowed, as it was written.
-    pub max: String,
+    /// On which side of the threshold it holds.
+    #[serde(default)]
+    pub operator: Operator,
+    /// The most or the least that is allowed, as it was written.
+    #[serde(alias = "max")]
+    pub threshold: String,
     /// Valid iterations without which it is not judged.
     pub over: u32,
     /// Confidence of the bound, as it was written.

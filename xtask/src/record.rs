@@ -60,6 +60,8 @@ pub struct JobRecord {
     pub skip: Option<Skip>,
     /// Command lines of processes that outlived it.
     pub leaked: Vec<String>,
+    /// Numbers that it reported.
+    pub measures: BTreeMap<String, String>,
     /// Files that were kept.
     pub kept: Vec<FileRef>,
     /// Processes at the moment it was stopped.
@@ -137,6 +139,7 @@ impl Record {
             }
             EventKind::ProcLeaked { job: None, argv, .. } => self.notes.push((None, format!("a process outlived its gate and was ended: {argv}"))),
             EventKind::ReportRead { job, report } => self.job(job).facts.reports.push((**report).clone()),
+            EventKind::Measured { job, measures } => self.job(job).measures.extend(measures.iter().cloned()),
             EventKind::FileKept { job, file } => self.job(job).kept.push(file.clone()),
             EventKind::AttemptEnded(ended) => self.attempt_ended(ended),
             EventKind::JobSkipped { job, skip } => {

@@ -18,6 +18,14 @@ fn with(criterion: &str) -> String {
     gates("", criterion)
 }
 
+/// A gate that reports a measure of 4.
+fn measured(threshold: &str) -> String {
+    format!(
+        "schema = 1\n[phase.p]\ngates = ['g']\n[phase.p.criteria.c]\nmetric = 'failed-flows'\n{threshold}\n\
+         [gate.g]\nowner = 'me'\nshell = 'echo \"{{\\\"failed-flows\\\": 4}}\" > $GATE_OUT/measures.json'\n"
+    )
+}
+
 fn titled(sandbox: &Sandbox) -> String {
     let text = sandbox.run(&["gate", "p"]).stderr;
     ["alpha over", "omega over"].into_iter().find(|title| text.contains(title)).unwrap_or("neither").to_owned()
@@ -38,7 +46,7 @@ pub(crate) fn criteria_rows() -> Vec<Row> {
         ),
         row("phase.*.criteria.*.gates", with("metric = 'flaky'\nmax = 0\ngates = ['g']"), with("metric = 'flaky'\nmax = 0\ngates = ['h']"), exit, ("1", "0")),
         row("phase.*.criteria.*.max", with(timeouts), with(&timeouts.replace('2', "1")), exit, ("0", "1")),
-        row("phase.*.criteria.*.min", with(timeouts), with(&format!("{timeouts}\nmin = 0")), exit, ("0", "2")),
+        row("phase.*.criteria.*.min", measured("min = 4"), measured("min = 5"), exit, ("0", "1")),
         row("phase.*.criteria.*.over", with(&late.replace('4', "3")), with(late), exit, ("1", "0")),
         row("phase.*.criteria.*.confidence", with(rate), with(&format!("{rate}\nconfidence = '0.999'")), exit, ("0", "1")),
         row("profile.*.unjudged", gates("unjudged = 'ignore'", late), gates("unjudged = 'fail'", late), exit, ("0", "1")),
@@ -87,5 +95,21 @@ fn mistakes_in_criteria_are_named() {
         "`1` is not a confidence",
     ] {
         assert!(transcript.stderr.contains(text), "`{text}` is missing in\n{transcript}");
+    }
+}
+
+#[test]
+fn measures_come_from_the_gates() {
+    let sandbox = Sandbox::new(&measured("max = 3"));
+    sandbox.run(&["gate", "p"]).exits(1).says("FAIL c: 4   [<= 3; 1/1 runs valid]");
+    assert_eq!(sandbox.report()["gates"][0]["iterations"][0]["measures"]["failed-flows"], "4");
+    for (written, code, said) in [
+        ("{}", 1, "`failed-flows` was not reported by g"),
+        ("{\\\"failed-flows\\\": 1.5}", 70, "a measure is an integer or a decimal as a string"),
+        ("{\\\"failed-flows\\\": \\\"2.5\\\"}", 0, "c: 2.5"),
+        ("[]", 70, "measures.json is not a JSON object"),
+    ] {
+        sandbox.write("gates.toml", &measured("max = 3").replace("{\\\"failed-flows\\\": 4}", written));
+        sandbox.run(&["gate", "p"]).exits(code).says(said);
     }
 }

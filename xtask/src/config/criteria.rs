@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::resolve::Report;
 use super::schema::{GatesToml, Phase};
-use crate::model::{Criterion, Metric};
+use crate::model::{Criterion, Metric, Operator};
 use crate::text::closest;
 
 /// A threshold of a phase.
@@ -14,7 +14,8 @@ use crate::text::closest;
 #[schemars(rename = "Criterion")]
 pub struct CriterionTable {
     /// flaky-timeouts (timeouts over all iterations), flaky (cases red in some and not in all), max-rate (upper bound on the
-    /// failure rate of the worst case). Default: the criterion's name.
+    /// failure rate of the worst case), or a measure that its gates write to {out}/measures.json: restart-loops,
+    /// drift-false-positives, failed-flows, max-lines. Default: the criterion's name.
     pub metric: Option<String>,
     /// The printed line. Default: the criterion's name.
     pub title: Option<String>,
@@ -24,7 +25,7 @@ pub struct CriterionTable {
     /// The most that is allowed: a number, or a decimal as a string.
     #[schemars(with = "Option<serde_json::Value>", extend("format" = "threshold"))]
     pub max: Option<toml::Value>,
-    /// The least that is allowed; none of the metrics of this version has one.
+    /// The least that is allowed, of a measure.
     #[schemars(with = "Option<serde_json::Value>", extend("format" = "threshold"))]
     pub min: Option<toml::Value>,
     /// Valid iterations without which it is not judged. Default 1.
@@ -45,10 +46,7 @@ fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, said: 
     let metric = Metric::ALL.iter().copied().find(|metric| metric.word() == word);
     if metric.is_none() {
         let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.word()).collect();
-        let hint = closest(word, known.iter().copied()).map_or_else(
-            || format!("this version counts {}; measures of gates are not supported yet", known.join(", ")),
-            |near| format!("did you mean \"{near}\"?"),
-        );
+        let hint = closest(word, known.iter().copied()).map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"));
         report.push(&at("metric"), format!("there is no metric `{word}`"), hint);
     }
     let gates = table.gates.clone().unwrap_or_else(|| phase.gates.clone());
@@ -59,10 +57,14 @@ fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, said: 
             report.push(&here, format!("gate `{gate}` is not one of phase `{id}`"), "a criterion looks at gates of its own phase");
         }
     }
-    if table.min.is_some() {
-        report.push(&at("min"), format!("`{word}` has a most and no least"), "max = 0");
+    let least = table.min.is_some();
+    if least && (table.max.is_some() || !metric.is_some_and(Metric::is_measure)) {
+        let message = if table.max.is_some() { "a criterion has one threshold".to_owned() } else { format!("`{word}` has a most and no least") };
+        report.push(&at("min"), message, "max = 0");
     }
-    let max = threshold(table.max.as_ref(), metric, &at("max"), report);
+    let (said, key) = if least { (table.min.as_ref(), "min") } else { (table.max.as_ref(), "max") };
+    let threshold = threshold(said, metric, &at(key), report);
+    let operator = if least { Operator::AtLeast } else { Operator::AtMost };
     if table.confidence.is_some() && metric != Some(Metric::MaxRate) {
         report.push(&at("confidence"), "confidence belongs to max-rate", "metric = \"max-rate\"");
     }
@@ -71,7 +73,7 @@ fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, said: 
         report.push(&at("confidence"), format!("`{confidence}` is not a confidence"), "a decimal from \"0.5\" to below \"1\", such as \"0.95\"");
     }
     let title = table.title.clone().unwrap_or_else(|| name.to_owned());
-    Some(Criterion { id: name.to_owned(), title, metric: metric?, gates, max: max?, over: table.over.unwrap_or(1), confidence })
+    Some(Criterion { id: name.to_owned(), title, metric: metric?, gates, operator, threshold: threshold?, over: table.over.unwrap_or(1), confidence })
 }
 
 /// The threshold as text: what is compared is a number that was written down, not one that was rounded on the way.
@@ -83,12 +85,13 @@ fn threshold(said: Option<&toml::Value>, metric: Option<Metric>, path: &[&str], 
     };
     let good = |text: &String| match metric {
         Some(Metric::MaxRate) => text.parse::<f64>().is_ok_and(|value| (0.0..=1.0).contains(&value)),
-        Some(Metric::FlakyTimeouts | Metric::Flaky) | None => text.parse::<u64>().is_ok(),
+        Some(metric) if metric.is_measure() => text.parse::<f64>().is_ok_and(f64::is_finite),
+        _ => text.parse::<u64>().is_ok(),
     };
     let text = text.filter(good);
     if text.is_none() {
         let hint = if metric == Some(Metric::MaxRate) { "max = \"0.05\"" } else { "max = 0" };
-        report.push(path, "a criterion needs the most that it allows", hint);
+        report.push(path, "a criterion needs the most that it allows, or of a measure the least", hint);
     }
     text
 }

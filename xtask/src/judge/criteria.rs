@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::flake;
-use crate::model::{Criterion, Metric, Retries};
+use crate::model::{Criterion, Metric, Operator, Retries};
 use crate::text::plural;
 
 /// What the gates of a criterion showed.
@@ -23,6 +23,8 @@ pub struct Observed {
     pub red: BTreeMap<(String, String), u32>,
     /// Valid iterations with more red cases than their events name: any case may have been one of them.
     pub unnamed: u32,
+    /// Numbers that the gates reported, by name: gate, iterations that reported it, the least and the most.
+    pub measures: BTreeMap<String, Vec<Measured>>,
     /// The number of iterations was not fixed beforehand.
     pub open_ended: bool,
     /// What is known of attempts that tools make by themselves: the least of all reports.
@@ -31,10 +33,31 @@ pub struct Observed {
     pub hidden_in: Vec<String>,
 }
 
+/// A measure of one gate over its valid iterations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Gate.
+    pub gate: String,
+    /// Its value in each valid iteration; none where it was not reported.
+    pub values: Vec<Option<String>>,
+}
+
 impl Default for Observed {
     fn default() -> Self {
         let red = BTreeMap::new();
-        Self { valid: 0, planned: 0, cases: 0, not_run: 0, timeouts: 0, red, unnamed: 0, open_ended: false, retries: Retries::Off, hidden_in: Vec::new() }
+        Self {
+            valid: 0,
+            planned: 0,
+            cases: 0,
+            not_run: 0,
+            timeouts: 0,
+            red,
+            unnamed: 0,
+            measures: BTreeMap::new(),
+            open_ended: false,
+            retries: Retries::Off,
+            hidden_in: Vec::new(),
+        }
     }
 }
 
@@ -68,7 +91,7 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
         let line = format!("{}: not judged: {} of {} valid iterations", wanted.title, seen.valid, wanted.over);
         return Finding { id: wanted.id.clone(), met: Met::NotJudged, observed: String::new(), line };
     }
-    if !seen.hidden_in.is_empty() {
+    if !wanted.metric.is_measure() && !seen.hidden_in.is_empty() {
         // With retries that nobody sees, a case that often fails looks clean.
         let gates = seen.hidden_in.join(", ");
         let line = format!("{}: not judged: attempts not observable in {gates}: claim withheld (hint: tool and {{tool.args}})", wanted.title);
@@ -77,13 +100,14 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
     let worst = (seen.red.values().copied().max().unwrap_or(0) + seen.unnamed).min(seen.valid);
     let alpha = 1.0 - wanted.confidence.parse::<f64>().unwrap_or(1.0 - flake::ALPHA);
     let (observed, holds) = match wanted.metric {
-        Metric::FlakyTimeouts => counted(seen.timeouts, &wanted.max),
-        Metric::Flaky => counted(seen.red.values().filter(|red| **red < seen.valid).count() as u64 + u64::from(seen.unnamed), &wanted.max),
+        Metric::FlakyTimeouts => counted(seen.timeouts, &wanted.threshold),
+        Metric::Flaky => counted(seen.red.values().filter(|red| **red < seen.valid).count() as u64 + u64::from(seen.unnamed), &wanted.threshold),
         Metric::MaxRate => {
             let exact = flake::upper_bound_at(worst, seen.valid, alpha);
             let rate = if seen.open_ended { flake::streak_bound(worst, seen.valid).max(exact) } else { exact };
-            (format!("{rate:.4}"), wanted.max.parse::<f64>().is_ok_and(|max| rate <= max))
+            (format!("{rate:.4}"), wanted.threshold.parse::<f64>().is_ok_and(|max| rate <= max))
         }
+        Metric::RestartLoops | Metric::DriftFalsePositives | Metric::FailedFlows | Metric::MaxLines => return measure(wanted, seen),
     };
     let bound = if seen.open_ended { flake::streak_bound(worst, seen.valid) } else { flake::upper_bound(worst, seen.valid) } * 100.0;
     let needed =
@@ -101,6 +125,33 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
     Finding { id: wanted.id.clone(), met: if holds { Met::Yes } else { Met::No }, observed, line }
 }
 
+/// A number that gates report: the worst value of any iteration counts, and one that is missing is never met.
+fn measure(wanted: &Criterion, seen: &Observed) -> Finding {
+    let name = wanted.metric.word();
+    let reported = seen.measures.get(name).map(Vec::as_slice).unwrap_or_default();
+    let finding = |met, observed: String, line| Finding { id: wanted.id.clone(), met, observed, line };
+    let silent: Vec<&str> = reported.iter().filter(|one| one.values.iter().any(Option::is_none)).map(|one| one.gate.as_str()).collect();
+    if reported.is_empty() || !silent.is_empty() {
+        let who = if silent.is_empty() { wanted.gates.join(", ") } else { format!("every iteration of {}", silent.join(", ")) };
+        return finding(Met::No, String::new(), format!("{}: `{name}` was not reported by {who} (hint: {{out}}/measures.json)", wanted.title));
+    }
+    let value = |text: &String| text.parse::<f64>().ok();
+    let numbers = reported.iter().flat_map(|one| one.values.iter().flatten()).filter_map(|text| Some((value(text)?, text)));
+    let worst = match wanted.operator {
+        Operator::AtMost => numbers.max_by(|one, other| one.0.total_cmp(&other.0)),
+        Operator::AtLeast => numbers.min_by(|one, other| one.0.total_cmp(&other.0)),
+    };
+    let (number, observed) = worst.map_or((f64::NAN, String::new()), |(number, text)| (number, text.clone()));
+    let threshold = wanted.threshold.parse::<f64>().unwrap_or(f64::NAN);
+    let holds = match wanted.operator {
+        Operator::AtMost => number <= threshold,
+        Operator::AtLeast => number >= threshold,
+    };
+    let runs = if seen.valid > 1 { format!(" over {} consecutive runs", seen.valid) } else { String::new() };
+    let line = format!("{}{runs}: {observed}   [{} {}; {}/{} runs valid]", wanted.title, wanted.operator.sign(), wanted.threshold, seen.valid, seen.planned);
+    finding(if holds { Met::Yes } else { Met::No }, observed, line)
+}
+
 fn counted(count: u64, max: &str) -> (String, bool) {
     (count.to_string(), max.parse::<u64>().is_ok_and(|max| count <= max))
 }
@@ -116,7 +167,8 @@ mod tests {
             title: "frontend flaky timeout failures".to_owned(),
             metric,
             gates,
-            max: max.to_owned(),
+            operator: Operator::AtMost,
+            threshold: max.to_owned(),
             over,
             confidence: "0.95".to_owned(),
         }
@@ -139,6 +191,23 @@ mod tests {
         assert_eq!(criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(10, 1, &[1])).met, Met::No);
         let few = criterion(&wanted(Metric::FlakyTimeouts, "0", 10), &seen(1, 5, &[]));
         assert_eq!((few.met, few.line.as_str()), (Met::NotJudged, "frontend flaky timeout failures: not judged: 1 of 10 valid iterations"));
+    }
+
+    #[test]
+    fn measures_are_judged_by_their_worst_value() {
+        let measured = |values: &[Option<&str>]| {
+            let values = values.iter().map(|value| value.map(str::to_owned)).collect();
+            let measures = [("max-lines".to_owned(), vec![Measured { gate: "g".to_owned(), values }])].into();
+            Observed { measures, ..seen(2, 0, &[]) }
+        };
+        let met = |values: &[Option<&str>], operator| criterion(&Criterion { operator, ..wanted(Metric::MaxLines, "1499", 1) }, &measured(values));
+        let good = met(&[Some("900"), Some("1499")], Operator::AtMost);
+        assert_eq!((good.met, good.observed.as_str()), (Met::Yes, "1499"));
+        assert!(good.line.ends_with("1499   [<= 1499; 2/10 runs valid]"), "{}", good.line);
+        assert_eq!(met(&[Some("900"), Some("1500")], Operator::AtMost).met, Met::No);
+        assert_eq!(met(&[Some("1499"), Some("1500.5")], Operator::AtLeast).met, Met::Yes);
+        assert_eq!(met(&[Some("900"), None], Operator::AtMost).met, Met::No, "an iteration that is silent is not clean");
+        assert_eq!(criterion(&wanted(Metric::FailedFlows, "0", 1), &seen(1, 0, &[])).met, Met::No, "nobody reported it");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What a run says of the criteria of its phases, and which bounds its way of repeating allows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{JobRecord, Record};
 use crate::event::PlannedPhase;
 use crate::flake;
-use crate::judge::{self, Finding, Met, Observed};
+use crate::judge::{self, Finding, Measured, Met, Observed};
 use crate::model::{Retries, StopCause, Verdict};
 
 impl Record {
@@ -40,12 +40,19 @@ impl Record {
         for gate in gates.iter().filter_map(|id| self.planned(id)) {
             let mut valid = 0;
             let mut cases = 0;
+            let mut measures: BTreeMap<&str, Vec<Option<String>>> = BTreeMap::new();
             for (_, job) in self.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none()) {
                 let judged = self.judge(gate, job);
                 seen.timeouts += job.facts.reports.iter().map(|report| report.timeouts).sum::<u64>();
                 seen.timeouts += u64::from(job.facts.stopped == Some(StopCause::Timeout));
                 if !matches!(judged.verdict, Verdict::Pass | Verdict::Fail) {
                     continue;
+                }
+                for name in job.measures.keys() {
+                    measures.entry(name).or_insert_with(|| vec![None; valid as usize]);
+                }
+                for (name, values) in &mut measures {
+                    values.push(job.measures.get(*name).cloned());
                 }
                 valid += 1;
                 cases = judged.totals.tests.max(cases);
@@ -64,6 +71,9 @@ impl Record {
                 for case in red {
                     *seen.red.entry((gate.id.clone(), case.to_owned())).or_default() += 1;
                 }
+            }
+            for (name, values) in measures {
+                seen.measures.entry(name.to_owned()).or_default().push(Measured { gate: gate.id.clone(), values });
             }
             seen.cases += cases;
             seen.valid = seen.valid.min(valid);

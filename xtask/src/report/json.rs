@@ -56,9 +56,9 @@ fn criteria(record: &Record, phase: &PlannedPhase) -> Vec<Value> {
             Met::No => Some(false),
             Met::NotJudged => None,
         };
-        let (metric, operator) = (wanted.metric.word(), "<=");
+        let (metric, operator) = (wanted.metric.word(), wanted.operator.sign());
         Some(
-            json!({ "id": finding.id, "metric": metric, "operator": operator, "threshold": wanted.max, "observed": finding.observed, "met": met, "line": finding.line }),
+            json!({ "id": finding.id, "metric": metric, "operator": operator, "threshold": wanted.threshold, "observed": finding.observed, "met": met, "line": finding.line }),
         )
     };
     findings.filter_map(value).collect()
@@ -82,6 +82,7 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
             "errors": judged.totals.errors,
             "skipped": judged.totals.skipped,
             "retries": job.facts.reports.iter().map(|report| report.retries).max(),
+            "measures": job.measures,
             "leaked": job.leaked,
         })
     }).collect();

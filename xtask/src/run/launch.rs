@@ -39,6 +39,8 @@ pub enum Told {
     Leaked { task: usize, leak: Leak },
     /// A report was read, or was not there.
     Report { task: usize, report: Box<ReportFact> },
+    /// Numbers were reported.
+    Measured { task: usize, measures: Vec<(String, String)> },
     /// A file was kept.
     Kept { task: usize, file: FileRef },
     /// Something worth a line.

@@ -421,6 +421,10 @@ impl<L: Launch> Loop<'_, L> {
                 let job = self.job(task);
                 self.teller.tell(EventKind::ReportRead { job, report });
             }
+            Told::Measured { task, measures } => {
+                let job = self.job(task);
+                self.teller.tell(EventKind::Measured { job, measures });
+            }
             Told::Kept { task, file } => {
                 let job = self.job(task);
                 self.teller.tell(EventKind::FileKept { job, file });

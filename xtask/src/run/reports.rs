@@ -1,7 +1,7 @@
 //! After the last step: reads every promised report, keeps masked copies and artifacts in the run's folder. Knows the file
 //! system, no verdict.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use crate::rundir::{RunDir, file_ref, write_atomic};
 
 /// A file system's clock may lag behind by this much.
 const SLACK: Duration = Duration::from_secs(2);
+/// Where an attempt writes numbers, in `{out}`.
+const MEASURES: &str = "measures.json";
 /// Cases named in an event.
 const NAMED: usize = 100;
 
@@ -29,9 +31,28 @@ pub(super) fn collect(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>,
         place.line.tell(Told::Report { task: place.line.task, report: Box::new(report.clone()) });
         facts.reports.push(report);
     }
+    match measures(&place.scratch.join("out").join(MEASURES)) {
+        Ok(measures) if measures.is_empty() => {}
+        Ok(measures) => place.line.tell(Told::Measured { task: place.line.task, measures }),
+        Err(why) => {
+            facts.lost.get_or_insert(why);
+        }
+    }
     if let Err(why) = keep_files(place, gate) {
         facts.lost.get_or_insert(why);
     }
+}
+
+/// Numbers that the attempt wrote: integers, or decimals as strings, so that nobody rounds them on the way.
+fn measures(file: &Path) -> Result<Vec<(String, String)>, String> {
+    let Ok(text) = fs::read(file) else { return Ok(Vec::new()) };
+    let table: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text).map_err(|cause| format!("{MEASURES} is not a JSON object: {cause}"))?;
+    let number = |(name, value): (String, serde_json::Value)| match &value {
+        serde_json::Value::Number(number) if number.is_i64() || number.is_u64() => Ok((name, number.to_string())),
+        serde_json::Value::String(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => Ok((name, text.clone())),
+        other => Err(format!("{MEASURES}: `{name}` is {other}, and a measure is an integer or a decimal as a string")),
+    };
+    table.into_iter().map(number).collect()
 }
 
 /// Every report that a started step promised: step, promise, file if it is there.

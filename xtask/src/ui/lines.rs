@@ -66,7 +66,7 @@ impl Grammar {
             EventKind::ServiceReady(ready) => vec![self.line("Service", &service(ready))],
             EventKind::ServiceFailed { service, why } => vec![self.line("FAIL", &format!("service {service} {why}"))],
             EventKind::ServiceEnded { instance, end, lost: true, .. } => vec![self.line("FAIL", &format!("service {instance} ended by itself: {end}"))],
-            EventKind::ServiceEnded { .. } | EventKind::DatabaseReady { .. } => Vec::new(),
+            EventKind::ServiceEnded { .. } | EventKind::DatabaseReady { .. } | EventKind::Measured { .. } => Vec::new(),
             EventKind::TemplateBuilt { failed: Some(_), .. } => Vec::new(), // each gate that wanted it says so
             EventKind::TemplateBuilt { database, state, took, .. } => vec![self.line("Database", &format!("{database}  {state} in {}", millis(*took)))],
             EventKind::JobStarted { job, waited, locks } if *waited > 1000 => {
