@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Policy, ReportFact, Skip, StepFact, StopCause};
+use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Policy, Quarantine, ReportFact, Skip, StepFact, StopCause};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +194,9 @@ pub struct PlannedGate {
     pub reports: bool,
     /// What the reports must hold.
     pub expect: Expect,
+    /// Cases that are known to be flaky.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<Quarantine>,
     /// Timeout in milliseconds.
     pub timeout: u64,
     /// First words of what it runs, for screens.

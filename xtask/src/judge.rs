@@ -2,11 +2,17 @@
 //! runner asks it for what to skip, the record for what to show.
 
 mod criteria;
+mod quarantine;
 
 pub use criteria::{Finding, Measured, Met, Observed, criterion};
+pub use quarantine::Excuse;
+
+use std::collections::BTreeSet;
 
 use crate::flake;
-use crate::model::{AttemptFacts, Category, End, Expect, FlakyRule, Label, MIGRATE, Outcome, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict};
+use crate::model::{
+    AttemptFacts, Category, End, Expect, FlakyRule, Label, MIGRATE, Outcome, Quarantine, ReportState, StepFact, StopCause, Totals, UNREPORTED, Verdict,
+};
 use crate::text::{millis, plural, size};
 
 /// What a gate promises, as far as judging needs it.
@@ -31,6 +37,12 @@ pub struct Judgement {
     pub unreported: bool,
     /// Cases that passed only after a failed attempt, and the first of them.
     pub flaked: Option<(u64, String)>,
+    /// Cases that were red, or passed only after a failed attempt, as far as they are named.
+    pub red: Vec<(String, Category)>,
+    /// More cases were red than are named.
+    pub unnamed: bool,
+    /// Cases in quarantine that its reports hold.
+    pub quarantined: BTreeSet<String>,
     /// Names of all its cases in one digest; none where something else than cases decides what is there.
     pub inventory: Option<String>,
     /// Only red cases and the exit status that goes with them are wrong: what a flake looks like.
@@ -39,9 +51,14 @@ pub struct Judgement {
     pub totals: Totals,
 }
 
+/// The kind of a failure, by what its report says.
+pub fn category(kind: &str, message: &str, text: &str) -> Category {
+    flake::category(kind, message, text).0
+}
+
 /// A red case took too long, by what its report says.
 pub fn is_timeout(kind: &str, message: &str, text: &str) -> bool {
-    flake::category(kind, message, text).0 == Category::Timeout
+    category(kind, message, text) == Category::Timeout
 }
 
 /// Judges one attempt.
@@ -64,7 +81,17 @@ pub fn attempt(terms: Terms<'_>, facts: &AttemptFacts) -> Judgement {
     let named = !facts.reports.is_empty() && facts.reports.iter().all(|report| !report.inventory.is_empty());
     let whole = facts.complete && named && (verdict == Verdict::Pass || only_cases);
     let inventory = whole.then(|| facts.reports.iter().map(|report| report.inventory.as_str()).collect::<Vec<_>>().join(" "));
-    Judgement { verdict, why, unreported, flaked: flaked(facts), inventory, only_cases, totals }
+    let cases = || facts.reports.iter().flat_map(|report| report.red.iter().chain(&report.flaky));
+    let red: Vec<(String, Category)> = cases().map(|case| (case.case.clone(), case.category.unwrap_or(Category::Unknown))).collect();
+    let named: usize = facts.reports.iter().map(|report| report.red.len()).sum();
+    let quarantined = facts.reports.iter().flat_map(|report| report.quarantined.iter().cloned()).collect();
+    let unnamed = totals.failures + totals.errors > named as u64;
+    Judgement { verdict, why, unreported, flaked: flaked(facts), red, unnamed, quarantined, inventory, only_cases, totals }
+}
+
+/// Whatever is red in an attempt is excused by a quarantine, as far as one attempt can tell.
+pub fn is_excused(judged: &Judgement, entries: &[Quarantine]) -> bool {
+    !entries.is_empty() && quarantine::is_excused(judged, &quarantine::excuses(std::slice::from_ref(judged), entries))
 }
 
 fn flaked(facts: &AttemptFacts) -> Option<(u64, String)> {
@@ -228,41 +255,65 @@ pub struct GateJudgement {
     pub label: Label,
     /// Why, in whole words; empty for a pass.
     pub why: Vec<String>,
+    /// Its quarantine.
+    pub excuses: Vec<Excuse>,
 }
 
 /// Judges a gate from the judgements of the iterations that ended.
-pub fn gate(attempts: &[Judgement], flaky: FlakyRule) -> GateJudgement {
-    let flaked = attempts.iter().find_map(|judged| judged.flaked.as_ref());
+pub fn gate(attempts: &[Judgement], flaky: FlakyRule, entries: &[Quarantine]) -> GateJudgement {
+    let excuses = quarantine::excuses(attempts, entries);
+    let excused: Vec<bool> = attempts.iter().map(|judged| quarantine::is_excused(judged, &excuses)).collect();
+    let mut judgement = unexcused(attempts, &excused, flaky);
+    if let Some(wrong) = excuses.iter().find(|excuse| excuse.unmatched).filter(|_| judgement.verdict == Verdict::Pass) {
+        judgement.verdict = Verdict::Fail;
+        judgement.why = vec![format!("quarantine {}: there is no case `{}` (hint: remove the entry)", wrong.id, wrong.case)];
+    }
+    for excuse in excuses.iter().filter(|_| judgement.verdict == Verdict::Fail) {
+        judgement.why.extend(excuse.refused.as_ref().map(|why| format!("quarantine {} does not excuse {}: {why}", excuse.id, excuse.case)));
+    }
+    GateJudgement { excuses, ..judgement }
+}
+
+fn unexcused(attempts: &[Judgement], excused: &[bool], flaky: FlakyRule) -> GateJudgement {
+    let excuses = Vec::new();
+    let open = || attempts.iter().zip(excused).filter(|(_, excused)| !**excused).map(|(judged, _)| judged);
+    let flaked = open().find_map(|judged| judged.flaked.as_ref());
+    let any_flaked = attempts.iter().any(|judged| judged.flaked.is_some());
     // A failed attempt inside a passing iteration is a red result and a green one.
     let label = match flake::label(attempts.iter().filter_map(outcome)) {
-        Label::Stable if flaked.is_some() => Label::Flaky,
+        Label::Stable if any_flaked => Label::Flaky,
         label => label,
     };
-    let count = |verdict| attempts.iter().filter(|judged| judged.verdict == verdict).count();
-    let why_of = |verdict| attempts.iter().find(|judged| judged.verdict == verdict).map(|judged| judged.why.clone()).unwrap_or_default();
+    let count = |verdict| open().filter(|judged| judged.verdict == verdict).count();
+    let why_of = |verdict| open().find(|judged| judged.verdict == verdict).map(|judged| judged.why.clone()).unwrap_or_default();
     for verdict in [Verdict::Broken, Verdict::Cancelled] {
         if count(verdict) > 0 {
-            return GateJudgement { verdict, label, why: why_of(verdict) };
+            return GateJudgement { verdict, label, why: why_of(verdict), excuses };
         }
     }
     if let Some(why) = uneven(attempts) {
-        return GateJudgement { verdict: Verdict::Broken, label, why: vec![why] };
+        return GateJudgement { verdict: Verdict::Broken, label, why: vec![why], excuses };
     }
     let failed = count(Verdict::Fail);
     if let (0, Some((cases, first)), FlakyRule::Fail) = (failed, flaked, flaky) {
-        return GateJudgement { verdict: Verdict::Fail, label, why: vec![format!("{} passed only after a failed attempt: {first}", plural(*cases, "case"))] };
+        return GateJudgement {
+            verdict: Verdict::Fail,
+            label,
+            why: vec![format!("{} passed only after a failed attempt: {first}", plural(*cases, "case"))],
+            excuses,
+        };
     }
     if failed == 0 {
         let verdict = if attempts.is_empty() { Verdict::Skipped } else { Verdict::Pass };
-        return GateJudgement { verdict, label, why: Vec::new() };
+        return GateJudgement { verdict, label, why: Vec::new(), excuses };
     }
-    let only_flakes = label == Label::Flaky && attempts.iter().all(|judged| judged.verdict == Verdict::Pass || judged.only_cases);
+    let only_flakes = label == Label::Flaky && open().all(|judged| judged.verdict == Verdict::Pass || judged.only_cases);
     let verdict = if only_flakes && flaky != FlakyRule::Fail { Verdict::Pass } else { Verdict::Fail };
     let mut why = why_of(Verdict::Fail);
     if attempts.len() > 1 {
         why.insert(0, format!("{failed} of {} failed", plural(attempts.len() as u64, "iteration")));
     }
-    GateJudgement { verdict, label, why }
+    GateJudgement { verdict, label, why, excuses }
 }
 
 /// Iterations of one code must hold the same cases: of one that is not always there nothing can be said.

@@ -454,11 +454,49 @@ pub struct CaseFact {
     /// Failed attempts before it passed.
     #[serde(default, skip_serializing_if = "no_attempts")]
     pub attempts: u32,
+    /// Kind of failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn no_attempts(count: &u32) -> bool {
     *count == 0
+}
+
+/// What the history says of a case before this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Executions.
+    pub executions: u32,
+    /// Red ones.
+    pub red: u32,
+    /// Red ones at the end, without a green one between.
+    pub in_a_row: u32,
+}
+
+/// A case that is known to be flaky.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Entry.
+    pub id: String,
+    /// Exact printed name.
+    pub case: String,
+    /// Who mends it.
+    pub owner: String,
+    /// Ticket.
+    pub issue: String,
+    /// What is known of it.
+    pub reason: String,
+    /// Last day.
+    pub expires: String,
+    /// Kinds of failure that are excused.
+    pub categories: Vec<Category>,
+    /// Highest rate that is excused, as it was written.
+    pub max_rate: Option<String>,
+    /// What the history says of it.
+    #[serde(default)]
+    pub before: Before,
 }
 
 /// What a gate promises of its reports (`expect` in gates.toml).
@@ -537,6 +575,9 @@ pub struct ReportFact {
     /// Cases that passed after failed attempts, all of them: a retry buys a label, never a clean pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flaky: Vec<CaseFact>,
+    /// Cases in quarantine that it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<String>,
     /// What is known of attempts.
     #[serde(default)]
     pub retries: Retries,

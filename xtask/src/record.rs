@@ -5,7 +5,7 @@ mod criteria;
 
 use std::collections::BTreeMap;
 
-pub use crate::judge::{Finding, Met};
+pub use crate::judge::{Excuse, Finding, Met};
 
 use crate::event::{AttemptEnded, Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
 use crate::judge::{self, Judgement, Terms};
@@ -85,6 +85,8 @@ pub struct GateState {
     pub passed: u32,
     /// Milliseconds over all iterations.
     pub took: u64,
+    /// Its quarantine.
+    pub excuses: Vec<Excuse>,
 }
 
 impl GateState {
@@ -229,7 +231,7 @@ impl Record {
         if missing > 0 && self.refused.is_none() {
             judged.push(self.never_ran());
         }
-        let mut state = judge::gate(&judged, self.head.flaky.unwrap_or(FlakyRule::Fail));
+        let mut state = judge::gate(&judged, self.head.flaky.unwrap_or(FlakyRule::Fail), &gate.quarantine);
         if let Some((_, problems)) = &self.refused {
             state.verdict = Verdict::Broken;
             state.why.clone_from(problems);
@@ -241,7 +243,7 @@ impl Record {
         if let Some(Skip::Systemic(_)) = &skip {
             state.why.insert(0, skip.iter().map(ToString::to_string).collect());
         }
-        GateState { verdict: state.verdict, label: state.label, why: state.why, skip, ended, passed, took }
+        GateState { verdict: state.verdict, label: state.label, why: state.why, skip, ended, passed, took, excuses: state.excuses }
     }
 
     fn never_ran(&self) -> Judgement {
@@ -251,6 +253,9 @@ impl Record {
             why: vec![why.to_owned()],
             unreported: false,
             flaked: None,
+            red: Vec::new(),
+            unnamed: false,
+            quarantined: [].into(),
             inventory: None,
             only_cases: false,
             totals: crate::model::Totals::default(),

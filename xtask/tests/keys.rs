@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::key_criteria::criteria_rows;
 use crate::key_supplies::{database_rows, ready_rows, service_rows};
+use crate::quarantine::quarantine_rows;
 use crate::support::{Sandbox, tool};
 use xtask::event::EventKind;
 
@@ -317,7 +318,7 @@ fn profile_rows() -> Vec<Row> {
 }
 
 fn rows() -> Vec<Row> {
-    [top_rows(), runtime_rows(), gate_rows(), step_rows(), profile_rows(), service_rows(), ready_rows(), database_rows(), criteria_rows()]
+    [top_rows(), runtime_rows(), gate_rows(), step_rows(), profile_rows(), service_rows(), ready_rows(), database_rows(), criteria_rows(), quarantine_rows()]
         .into_iter()
         .flatten()
         .collect()
@@ -423,7 +424,9 @@ fn every_key_of_the_schema_has_a_row() {
     let mut found = BTreeSet::new();
     keys(&schema, &schema, "", &mut found);
     // Tables whose keys have rows of their own.
-    for table in ["defaults", "runtime", "lock", "phase", "gate", "profile", "gate.*.expect", "service", "database", "service.*.ready", "phase.*.criteria"] {
+    for table in
+        ["defaults", "runtime", "lock", "phase", "gate", "profile", "gate.*.expect", "service", "database", "service.*.ready", "phase.*.criteria", "quarantine"]
+    {
         assert!(found.remove(table), "{table} is no table of the schema");
     }
     let known: BTreeSet<String> = rows().iter().map(|row| row.key.to_owned()).collect();

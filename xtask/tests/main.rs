@@ -13,6 +13,7 @@ mod keys;
 mod pins;
 mod planted;
 mod processes;
+mod quarantine;
 mod reader;
 mod runs;
 mod secrets;

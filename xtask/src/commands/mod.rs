@@ -91,9 +91,14 @@ pub(crate) fn check_specs() -> Vec<CheckSpec> {
     CHECKS.iter().map(|check| check.spec).collect()
 }
 
+/// Who reads gates.toml here and today.
+pub(crate) fn caller<'c>(checks: &'c [CheckSpec], ambient: &Ambient) -> config::Caller<'c> {
+    config::Caller { checks, in_ci: in_ci(ambient), today: time::OffsetDateTime::now_utc().date() }
+}
+
 /// Loads the configuration; its problems are printed and become exit 2.
 pub(crate) fn load(repository: &Repository, ambient: &Ambient) -> anyhow::Result<Result<Config, Exit>> {
-    match config::load(&repository.root, &repository.manifest, &check_specs(), in_ci(ambient)) {
+    match config::load(&repository.root, &repository.manifest, caller(&check_specs(), ambient)) {
         Ok(config) => Ok(Ok(config)),
         Err(problems) => {
             for problem in &problems {

@@ -6,7 +6,7 @@ use super::Repository;
 use crate::event::PlannedGate;
 use crate::history::{Cause, Fault, GateLesson, IterationLesson, Lesson, ResultLesson, Store};
 use crate::journal;
-use crate::model::{JobId, Outcome, Verdict};
+use crate::model::{Before, JobId, Outcome, Verdict};
 use crate::record::{JobRecord, Record};
 use crate::report::{CaseLine, Cases, GateCases, Proof, load};
 use crate::rundir::RunDir;
@@ -124,4 +124,22 @@ pub(super) fn run_folders(place: &Path) -> Vec<RunDir> {
     let walk = walkdir::WalkDir::new(place).sort_by_file_name().into_iter().flatten();
     let journals = walk.filter(|entry| entry.file_type().is_file() && entry.file_name() == "events.jsonl");
     journals.filter_map(|entry| RunDir::at(entry.path().parent()?)).collect()
+}
+
+/// What the history says of cases in quarantine. Without a history nothing is known, and nothing more is excused for it.
+pub(super) fn recall(repository: &Repository, gates: &mut [PlannedGate]) {
+    if gates.iter().all(|gate| gate.quarantine.is_empty()) {
+        return;
+    }
+    let tally = caught_up(repository).and_then(|store| store.tally()).unwrap_or_else(|fault| {
+        super::say(&format!("note: quarantine is judged without the history: {fault}"));
+        Vec::new()
+    });
+    for gate in gates {
+        for entry in &mut gate.quarantine {
+            let Some(known) = tally.iter().find(|case| case.gate == gate.id && case.case == entry.case) else { continue };
+            let in_a_row = known.standing.recent.chars().rev().take_while(|mark| *mark == 'x').count() as u32;
+            entry.before = Before { executions: known.executions, red: known.red, in_a_row };
+        }
+    }
 }

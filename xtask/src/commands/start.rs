@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::remember;
 use super::surroundings;
-use super::{Repository, check_specs, in_ci, profile};
+use super::{Repository, caller, check_specs, profile};
 use crate::cli::{self, GateArgs};
 use crate::config::{self, Config, Profile};
 use crate::event::{EventKind, Refusal, RunStarted, Source};
@@ -101,10 +102,11 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     let wish = wish(&config, task, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
-    let plan = match task {
+    let mut plan = match task {
         Task::Setup => setup_plan(&config),
         Task::Gate(args) => gate_plan(repository, args, &profile, head.jobs, &mut pins, head).map_err(|(cause, why)| (cause, vec![why]))?,
     };
+    remember::recall(repository, &mut plan.gates);
     head.phases.clone_from(&plan.phases);
     head.gates.clone_from(&plan.gates);
     head.partial.clone_from(&plan.partial);
@@ -170,7 +172,7 @@ fn repeat(config: &Config, profile: &Profile, task: &Task) -> Repeat {
 
 /// Configuration and profile, with what the command line changes in them.
 fn settle(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<(Config, Profile), Refusing> {
-    let mut config = config::load(&repository.root, &repository.manifest, &check_specs(), in_ci(ambient))
+    let mut config = config::load(&repository.root, &repository.manifest, caller(&check_specs(), ambient))
         .map_err(|problems| (Refusal::Config, problems.iter().map(ToString::to_string).collect()))?;
     head.config = keep_manifest(repository, folder);
     let named = if let Task::Gate(args) = task { args.profile.as_deref() } else { None };

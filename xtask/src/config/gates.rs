@@ -68,6 +68,7 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
         junit: gate.junit.clone(),
         artifacts: gate.artifacts.clone(),
         expect,
+        quarantine: Vec::new(),
     };
     if gate.expect.is_some() && !resolved.reports() {
         report.push(&path("expect"), format!("gate `{id}` expects cases and writes no report"), "write one to {junit} in run, or name it in junit = [\"...\"]");
@@ -86,7 +87,7 @@ pub(super) fn duration(own: Option<&str>, default: Option<&str>, built_in: &str)
 /// From TERM to KILL.
 pub(super) fn grace(own: Option<&str>, said: &GatesToml, input: Input<'_>) -> Duration {
     let grace = duration(own, said.defaults.grace.as_deref(), "5s");
-    if input.in_ci { grace.min(CI_GRACE) } else { grace }
+    if input.caller.in_ci { grace.min(CI_GRACE) } else { grace }
 }
 
 fn references(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Report<'_>) {
@@ -200,7 +201,7 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
     }
     let run = if let Some(check) = &step.check {
         let with: Vec<(String, toml::Value)> = step.with.iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-        check_with(check, &with, names.input.checks, base, report);
+        check_with(check, &with, names.input.caller.checks, base, report);
         StepRun::Check { name: check.clone(), with }
     } else if let Some(script) = &step.shell {
         StepRun::Shell(script.clone())

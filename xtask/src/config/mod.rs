@@ -4,6 +4,7 @@ mod criteria;
 mod gates;
 mod problem;
 mod profile;
+mod quarantine;
 mod resolve;
 mod resolve_services;
 pub mod schema;
@@ -22,7 +23,7 @@ pub use profile::{MissingRule, Profile};
 pub use services::{Database, DatabaseUse, EMPTY, MIGRATED, Per, Postgres, Probe, Process, Ready, Service};
 pub use template::{Field, Part, Placeholder, Template};
 
-use crate::model::{Criterion, Expect, Policy, Tool};
+use crate::model::{Criterion, Expect, Policy, Quarantine, Tool};
 
 /// A runtime: an interpreter and the environment that belongs to it.
 #[derive(Clone, Debug)]
@@ -124,6 +125,8 @@ pub struct Gate {
     pub artifacts: Vec<String>,
     /// What its reports must hold.
     pub expect: Expect,
+    /// Cases of it that are known to be flaky.
+    pub quarantine: Vec<Quarantine>,
 }
 
 impl Gate {
@@ -235,12 +238,30 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
+/// Who reads a manifest: what it may name, and what a date and a default mean here.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Built-in checks.
+    pub checks: &'a [CheckSpec],
+    /// CI is set.
+    pub in_ci: bool,
+    /// The day against which expiry is judged.
+    pub today: time::Date,
+}
+
+impl Default for Caller<'_> {
+    /// No checks, no CI, the first day of 2026: what tests mean.
+    fn default() -> Self {
+        Self { checks: &[], in_ci: false, today: time::macros::date!(2026 - 01 - 01) }
+    }
+}
+
 /// Reads a manifest and gives its meaning, or all its problems.
-pub fn load(root: &Path, manifest: &Path, checks: &[CheckSpec], in_ci: bool) -> Result<Config, Vec<Problem>> {
+pub fn load(root: &Path, manifest: &Path, caller: Caller<'_>) -> Result<Config, Vec<Problem>> {
     let file = manifest.strip_prefix(root).unwrap_or(manifest).to_string_lossy().replace('\\', "/");
     let bytes = std::fs::read(manifest).map_err(|cause| vec![unreadable(&file, &format!("failed to read `{file}`: {cause}"))])?;
     let text = String::from_utf8(bytes).map_err(|cause| vec![unreadable(&file, &format!("`{file}` is not UTF-8: {cause}"))])?;
-    parse(root, &file, &text, checks, in_ci)
+    parse(root, &file, &text, caller)
 }
 
 fn unreadable(file: &str, message: &str) -> Problem {
@@ -249,14 +270,14 @@ fn unreadable(file: &str, message: &str) -> Problem {
 }
 
 /// The meaning of a text, or all its problems: syntax first, then the schema, then ids and references.
-pub fn parse(root: &Path, file: &str, text: &str, checks: &[CheckSpec], in_ci: bool) -> Result<Config, Vec<Problem>> {
+pub fn parse(root: &Path, file: &str, text: &str, caller: Caller<'_>) -> Result<Config, Vec<Problem>> {
     let source = Source { file: file.to_owned(), text };
     let (tree, errors) = toml::de::DeTable::parse_recoverable(text);
     let mut problems: Vec<Problem> =
         errors.iter().map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io")).collect();
     let walked = walk::check(&source, &tree, &schema::json_schema());
     problems.extend(walked.problems);
-    let resolved = resolve::resolve(resolve::Input { root, source: &source, tree: &tree, checks, in_ci }, walked.mended, &mut problems);
+    let resolved = resolve::resolve(resolve::Input { root, source: &source, tree: &tree, caller }, walked.mended, &mut problems);
     problems.retain(|problem| !problem.message.contains(walk::STAND_IN));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems.dedup();

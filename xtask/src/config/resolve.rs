@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Problem, Source};
 use super::schema::{GatesToml, PolicyWord, RuntimeKind};
 use super::template::{Names, Scope, Template};
-use super::{CheckSpec, Config, Phase, Runtime, criteria, gates, profile, resolve_services};
+use super::{Caller, Config, Phase, Runtime, criteria, gates, profile, quarantine, resolve_services};
 use crate::model::Policy;
 use crate::text::closest;
 
@@ -21,8 +21,7 @@ pub(super) struct Input<'a> {
     pub(super) root: &'a Path,
     pub(super) source: &'a Source<'a>,
     pub(super) tree: &'a Spanned<DeTable<'a>>,
-    pub(super) checks: &'a [CheckSpec],
-    pub(super) in_ci: bool,
+    pub(super) caller: Caller<'a>,
 }
 
 /// Positions of keys and values, and the list that problems go to.
@@ -84,7 +83,12 @@ pub(super) fn resolve(input: Input<'_>, mended: toml::Table, problems: &mut Vec<
     let profiles = profile::resolve(&said, &mut report);
     let runtimes = said.runtime.iter().filter_map(|(id, runtime)| resolve_runtime(id, runtime, input.root, &mut report)).map(|r| (r.id.clone(), r)).collect();
     let (services, databases) = resolve_services::resolve(&said, input, &mut report);
-    let gates = gates::resolve(&said, input, &mut report);
+    let mut gates = gates::resolve(&said, input, &mut report);
+    for (gate, entries) in quarantine::resolve(&said, input, &mut report) {
+        if let Some(gate) = gates.get_mut(&gate) {
+            gate.quarantine = entries;
+        }
+    }
     let phases = resolve_phases(&said, &mut report);
     env_names(&said, &mut report);
     let warnings = warnings(&said, &report);
@@ -122,13 +126,14 @@ const RESERVED: &[&str] = &["junit", "out", "iteration", "attempt", "workers", "
 
 fn ids(said: &GatesToml, report: &mut Report<'_>) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    let tables: [(&str, Vec<&String>); 6] = [
+    let tables: [(&str, Vec<&String>); 7] = [
         ("runtime", said.runtime.keys().collect()),
         ("lock", said.lock.keys().collect()),
         ("service", said.service.keys().collect()),
         ("database", said.database.keys().collect()),
         ("phase", said.phase.keys().collect()),
         ("gate", said.gate.keys().collect()),
+        ("quarantine", said.quarantine.keys().collect()),
     ];
     for (table, keys) in tables {
         for id in keys {

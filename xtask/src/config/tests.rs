@@ -6,7 +6,7 @@ const CHECKS: &[CheckSpec] =
     &[CheckSpec { name: "pins", keys: &[CheckKey { name: "exclude", kind: "list", required: false, doc: "globs of files that are left out" }] }];
 
 fn problems(text: &str) -> Vec<String> {
-    match parse(Path::new("/nowhere"), "gates.toml", text, CHECKS, false) {
+    match parse(Path::new("/nowhere"), "gates.toml", text, Caller { checks: CHECKS, ..Caller::default() }) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.iter().map(|p| format!("{}:{} {} [{}]", p.line, p.column, p.message, p.hint)).collect(),
     }
@@ -22,7 +22,7 @@ const GATE: &str = "schema = 1\n[phase.p]\ngates = [\"g\"]\n[gate.g]\nowner = \"
 
 #[test]
 fn a_small_file_means_what_it_says() {
-    let config = parse(Path::new("/nowhere"), "gates.toml", GATE, CHECKS, false).expect("valid");
+    let config = parse(Path::new("/nowhere"), "gates.toml", GATE, Caller { checks: CHECKS, ..Caller::default() }).expect("valid");
     let gate = &config.gates["g"];
     assert_eq!(gate.timeout, Duration::from_mins(10));
     assert_eq!(gate.log_max, 2 << 30);
@@ -38,7 +38,7 @@ fn unknown_keys_name_their_neighbour() {
 #[test]
 fn later_keys_are_refused() {
     assert!(only(&format!("{GATE}retries = 2\n")).contains("`gate.g.retries` is not supported yet"));
-    assert!(only(&format!("{GATE}[quarantine.x]\ngate = \"g\"\n")).contains("`quarantine` is not supported yet"));
+    assert!(only(&format!("{GATE}[profile.local]\nreuse = \"never\"\n")).contains("`profile.local.reuse` is not supported yet"));
 }
 
 #[test]

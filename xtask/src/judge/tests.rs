@@ -6,7 +6,7 @@ fn step(code: i32) -> StepFact {
 }
 
 fn report(state: ReportState, tests: u64, failures: u64, skipped: u64) -> ReportFact {
-    let case = |name: &str, outcome| CaseFact { case: name.to_owned(), outcome, message: String::new(), at: None, attempts: 0 };
+    let case = |name: &str, outcome| CaseFact { case: name.to_owned(), outcome, message: String::new(), at: None, attempts: 0, category: None };
     ReportFact {
         step: "1".to_owned(),
         promised: "{junit}".to_owned(),
@@ -16,6 +16,7 @@ fn report(state: ReportState, tests: u64, failures: u64, skipped: u64) -> Report
         counted: Totals { tests, failures, errors: 0, skipped },
         timeouts: 0,
         flaky: Vec::new(),
+        quarantined: Vec::new(),
         retries: crate::model::Retries::Reported,
         inventory: "1-a".to_owned(),
         red: (0..failures).map(|n| case(&format!("red {n}"), Outcome::Failed)).collect(),
@@ -86,7 +87,7 @@ fn mixed_iterations_follow_the_rule() {
     let unreported = judged(1, vec![report(ReportState::Valid, 3, 0, 0)]);
     let check = |attempts: &[&Judgement], rule, verdict, label| {
         let attempts: Vec<Judgement> = attempts.iter().map(|one| (*one).clone()).collect();
-        let gate = gate(&attempts, rule);
+        let gate = gate(&attempts, rule, &[]);
         assert_eq!((gate.verdict, gate.label), (verdict, label), "{attempts:?} {rule:?}");
     };
     check(&[&pass, &fail], FlakyRule::Warn, Verdict::Pass, Label::Flaky);

@@ -58,6 +58,11 @@ impl Tally {
         flaky
     }
 
+    /// It holds a case of this name.
+    pub fn has(&self, printed: &str) -> bool {
+        self.seen.contains_key(printed)
+    }
+
     /// Counts of cases, each once.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();

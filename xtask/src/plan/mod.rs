@@ -255,6 +255,7 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
         advisory: gate.advisory,
         reports: gate.reports(),
         expect: gate.expect.clone(),
+        quarantine: gate.quarantine.clone(),
         timeout: gate.timeout.as_millis() as u64,
         shown: shown(gate),
         cwd: gate.steps.first().map(|step| step.cwd.clone()).unwrap_or_default(),

@@ -27,7 +27,7 @@ run = ["true"]
 "#;
 
 fn make(request: Request) -> Result<Plan, String> {
-    let config = crate::config::parse(Path::new("/nowhere"), "gates.toml", FILE, &[], false).expect("valid");
+    let config = crate::config::parse(Path::new("/nowhere"), "gates.toml", FILE, crate::config::Caller::default()).expect("valid");
     plan(&config, &config.profiles["local"], &Request { jobs: 2, ..request })
 }
 
@@ -85,7 +85,7 @@ fn a_later_iteration_needs_the_same_one_and_follows_its_own() {
 #[test]
 fn a_report_in_a_fixed_place_is_held_alone() {
     let text = FILE.replace("[gate.a]\n", "[gate.a]\njunit = ['out.xml']\n");
-    let config = crate::config::parse(Path::new("/nowhere"), "gates.toml", &text, &[], false).expect("valid");
+    let config = crate::config::parse(Path::new("/nowhere"), "gates.toml", &text, crate::config::Caller::default()).expect("valid");
     let request = Request { targets: words(&["zero", "b"]), jobs: 2, ..Request::default() };
     let plan = plan(&config, &config.profiles["local"], &request).expect("planned");
     let held: Vec<Vec<String>> = plan.tasks.iter().map(|task| lock_words(&task.locks)).filter(|locks| !locks.is_empty()).collect();

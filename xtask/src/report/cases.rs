@@ -38,6 +38,8 @@ pub struct CaseLine {
     pub text: String,
     /// Where it failed.
     pub at: Option<Location>,
+    /// The quarantine that excuses it.
+    pub quarantine: Option<String>,
     /// Its bound must allow for having been looked at after each iteration.
     pub open_ended: bool,
     /// Made by us: it stands for something that no report says.
@@ -138,6 +140,9 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
             }
             own.add_synthetic(&gate, &job, id.iteration, record);
         }
+        for excuse in record.gate(&gate).excuses.iter().filter(|excuse| excuse.red > 0 && excuse.refused.is_none()) {
+            own.slot(&excuse.case).quarantine = Some(excuse.id.clone());
+        }
         own.note_partly(&gate, record);
         own.add_state(&gate, record);
         let root = run.path().ancestors().nth(3).map(|root| format!("{}/", root.display())).unwrap_or_default();
@@ -210,6 +215,7 @@ impl GateCases {
                 message: String::new(),
                 text: String::new(),
                 at: None,
+                quarantine: None,
                 open_ended: false,
                 synthetic: false,
             });

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{CaseLine, Cases, Format};
 use crate::event::{PlannedGate, PlannedPhase};
 use crate::model::Label;
-use crate::record::{Finding, Met, Record};
+use crate::record::{Excuse, Finding, Met, Record};
 
 pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", doc: "the run as one document for programs", render };
 
@@ -98,9 +98,26 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
         "passed": state.passed,
         "took_ms": state.took,
         "cases": own.len(),
+        "quarantine": state.excuses.iter().map(|excuse| excuse_value(gate, excuse)).collect::<Vec<_>>(),
         "not_in_every_iteration": own_cases.map(|own| own.partly.clone()).unwrap_or_default(),
         "not_stable": own.iter().filter(|case| case.label() != Label::Stable).map(case_value).collect::<Vec<_>>(),
         "iterations": iterations,
+    })
+}
+
+fn excuse_value(gate: &PlannedGate, excuse: &Excuse) -> Value {
+    let entry = gate.quarantine.iter().find(|entry| entry.id == excuse.id);
+    json!({
+        "id": excuse.id,
+        "case": excuse.case,
+        "red": excuse.red,
+        "of": excuse.of,
+        "excuses": excuse.red > 0 && excuse.refused.is_none(),
+        "refused": excuse.refused,
+        "unmatched": excuse.unmatched,
+        "owner": entry.map(|entry| &entry.owner),
+        "issue": entry.map(|entry| &entry.issue),
+        "expires": entry.map(|entry| &entry.expires),
     })
 }
 
@@ -114,6 +131,7 @@ fn case_value(case: &CaseLine) -> Value {
         "category": case.category().map(|(category, _)| category.word()),
         "fingerprint": case.print().map(|print| format!("{:016x}", print.cause)),
         "attempts": case.attempts,
+        "quarantine": case.quarantine,
         "rule": case.category().map(|(_, rule)| rule),
         "iterations": case.outcomes.iter().map(|(iteration, outcome)| json!([iteration, outcome.word()])).collect::<Vec<_>>(),
         "message": case.message,

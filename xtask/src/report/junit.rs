@@ -84,14 +84,16 @@ fn suite(record: &Record, cases: &Cases, gate: &PlannedGate) -> OutSuite {
 fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
     let flaky = case.label() == Label::Flaky;
     let worst = case.outcome();
-    let (outcome, kind) = match (flaky, strict) {
+    let excused = case.quarantine.is_some();
+    let (outcome, kind) = match (flaky, strict && !excused) {
+        (false, _) if excused => (Outcome::Passed, String::new()),
         (true, true) => (Outcome::Failed, "flaky".to_owned()),
         (true, false) => (Outcome::Passed, String::new()),
         (false, _) => (worst, case.kind.clone()),
     };
-    let element = if flaky { "flakyFailure" } else { "rerunFailure" };
+    let element = if flaky || excused { "flakyFailure" } else { "rerunFailure" };
     let retried: u32 = case.attempts.values().sum::<u32>() - case.attempts.len() as u32;
-    let further = if flaky { case.red() + retried } else { case.red().saturating_sub(1) };
+    let further = if flaky || excused { case.red() + retried } else { case.red().saturating_sub(1) };
     let retries = (0..further).map(|_| (element, case.message.clone())).collect();
     let mut properties = Vec::new();
     if gate.runs > 1 {
@@ -103,6 +105,7 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         properties.extend(case.print().map(|print| ("gate.fingerprint".to_owned(), format!("{:016x}", print.cause))));
     }
     let place = case.at.as_ref();
+    properties.extend(case.quarantine.iter().map(|id| ("gate.quarantine".to_owned(), id.clone())));
     OutCase {
         name: case.name.clone(),
         classname: gate.id.clone(),

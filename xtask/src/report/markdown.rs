@@ -39,6 +39,13 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
         let why = state.why.first().map(|why| text(why)).unwrap_or_default();
         writeln!(out, "| {} | {} | {} | {}/{} | {} | {why} |", state.verdict.word(), gate.id, text(&gate.owner), state.passed, gate.runs, millis(state.took))?;
     }
+    for gate in &record.head.gates {
+        for excuse in record.gate(gate).excuses.iter().filter(|excuse| excuse.red > 0) {
+            let entry = gate.quarantine.iter().find(|entry| entry.id == excuse.id);
+            let ticket = entry.map(|entry| format!("{}, {}, until {}", text(&entry.issue), text(&entry.owner), text(&entry.expires))).unwrap_or_default();
+            writeln!(out, "\nquarantine {}: {} {}/{} ({ticket})", excuse.id, text(&excuse.case), excuse.red, excuse.of)?;
+        }
+    }
     let red: Vec<_> = cases.gates.iter().flat_map(|(gate, own)| own.cases.iter().filter(|case| case.red() > 0).map(move |case| (gate, case))).collect();
     if !red.is_empty() {
         writeln!(out, "\n## {}\n", plural(red.len() as u64, "red case"))?;

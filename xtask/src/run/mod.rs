@@ -267,7 +267,9 @@ impl<L: Launch> Loop<'_, L> {
             let attempts = self.judged.get(gate).map(Vec::as_slice).unwrap_or_default();
             let whole = planned.is_some_and(|planned| planned.runs as usize == attempts.len());
             let tool_skipped = self.course.left_out.iter().any(|(task, skip)| matches!(skip, Skip::Tool(_)) && self.job(*task).gate == *gate);
-            planned.is_some_and(|planned| planned.advisory) || tool_skipped || whole && judge::gate(attempts, self.course.flaky).verdict == Verdict::Pass
+            planned.is_some_and(|planned| planned.advisory)
+                || tool_skipped
+                || whole && planned.is_some_and(|planned| judge::gate(attempts, self.course.flaky, &planned.quarantine).verdict == Verdict::Pass)
         })
     }
 
@@ -487,10 +489,10 @@ impl<L: Launch> Loop<'_, L> {
         if let Some(planned) = planned {
             let terms = Terms { reports: planned.reports, expect: &planned.expect, timeout: planned.timeout };
             let judged = judge::attempt(terms, &facts);
-            let green = judged.verdict == Verdict::Pass;
+            let green = judged.verdict == Verdict::Pass || judge::is_excused(&judged, &planned.quarantine);
             let advisory = planned.advisory;
             let systemic = repeat::systemic(planned, job.iteration, &judged);
-            self.end_at_fault(&job, &judged, advisory);
+            self.end_at_fault(&job, &judged, planned);
             self.judged.entry(job.gate.clone()).or_default().push(judged);
             self.teller.tell(EventKind::AttemptEnded(Box::new(AttemptEnded {
                 job: job.clone(),

@@ -102,6 +102,7 @@ fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &
         red: Vec::new(),
         timeouts: 0,
         flaky: Vec::new(),
+        quarantined: Vec::new(),
         retries: Retries::default(),
         inventory: String::new(),
         undeclared: Vec::new(),
@@ -159,6 +160,7 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
     let Reading { tally, red, undeclared, undeclared_count, timeouts, matched, said, .. } = reading;
     fact.counted = tally.totals();
     fact.inventory = tally.inventory();
+    fact.quarantined = gate.quarantine.iter().filter(|entry| tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
     fact.flaky = tally
         .flaky()
         .into_iter()
@@ -168,6 +170,7 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
             message: said.get(case).cloned().unwrap_or_default(),
             at: None,
             attempts,
+            category: Some(judge::category("", said.get(case).map_or("", String::as_str), "")),
         })
         .collect();
     let once = tool.is_some() || step.is_some_and(|step| matches!(step.run, StepRun::Check { .. }));
@@ -251,7 +254,8 @@ impl<'a> Reading<'a> {
 fn case_fact(place: &Place<'_>, case: &Case) -> CaseFact {
     let root = format!("{}/", place.site.config.root.display());
     let at = case.place().map(|at| crate::model::Location { file: at.file.strip_prefix(&root).map_or_else(|| at.file.clone(), str::to_owned), line: at.line });
-    CaseFact { case: case.printed.clone(), outcome: case.outcome, message: case.headline(), at, attempts: 0 }
+    let category = case.outcome.is_red().then(|| judge::category(&case.kind, &case.headline(), &case.text));
+    CaseFact { case: case.printed.clone(), outcome: case.outcome, message: case.headline(), at, attempts: 0, category }
 }
 
 /// Copies a file into the run, masked where the gate has secrets.

@@ -131,7 +131,7 @@ impl Rig {
     }
 
     async fn drive(self) -> Vec<Event> {
-        let config = crate::config::parse(&self.root, "gates.toml", &format!("schema = 1\n{}", self.gates), &[], false).expect("valid");
+        let config = crate::config::parse(&self.root, "gates.toml", &format!("schema = 1\n{}", self.gates), crate::config::Caller::default()).expect("valid");
         let request = Request { targets: vec!["p".to_owned()], jobs: self.slots, ..Request::default() };
         let plan = plan(&config, &config.profiles["local"], &request).expect("planned");
         let limits = |gate: &crate::config::Gate| Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace, supplied: false };

@@ -103,6 +103,7 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
         lines.push(grammar.line("note", "the source changed while the gates ran: this run stands for no phase later"));
     }
     failures(record, tally, grammar, &mut lines);
+    quarantined(record, grammar, &mut lines);
     if record.refused.is_none() && !record.is_setup() {
         lines.push(grammar.line("", &flake_line(tally)));
     }
@@ -182,6 +183,18 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
     }
     if named > NAMED {
         lines.push(grammar.line("", &format!("and {} more red cases in junit.xml", named - NAMED)));
+    }
+}
+
+/// What is excused is shown on every run.
+fn quarantined(record: &Record, grammar: Grammar, lines: &mut Vec<String>) {
+    for gate in record.head.gates.iter().filter(|_| record.refused.is_none()) {
+        for excuse in record.gate(gate).excuses.iter().filter(|excuse| excuse.red > 0) {
+            let Some(entry) = gate.quarantine.iter().find(|entry| entry.id == excuse.id) else { continue };
+            let refused = excuse.refused.as_ref().map(|why| format!(": not excused, {why}")).unwrap_or_default();
+            let ticket = format!("{} ({}), until {}", entry.issue, entry.owner, entry.expires);
+            lines.push(grammar.line("quarantine", &format!("{}: {}  red {}/{}, {ticket}{refused}", gate.id, excuse.case, excuse.red, excuse.of)));
+        }
     }
 }
 
