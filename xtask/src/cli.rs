@@ -71,6 +71,12 @@ pub enum Command {
         #[command(subcommand)]
         command: HistoryCommand,
     },
+    /// The cases that must be there.
+    Baseline {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: BaselineCommand,
+    },
     /// Install what the pinned runtimes need.
     Setup {
         /// How the run is shown.
@@ -256,6 +262,17 @@ pub struct FlakesArgs {
 
 fn kinds() -> Vec<clap::builder::PossibleValue> {
     crate::model::Category::ALL.iter().map(|kind| kind.word().into()).collect()
+}
+
+/// What to do with the cases that must be there.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BaselineCommand {
+    /// Write the cases of a gate's newest clean run into gates.baseline: new ones, and without those that are gone.
+    Accept {
+        /// Gates.
+        #[arg(required = true, value_name = "GATE")]
+        gates: Vec<String>,
+    },
 }
 
 /// What to do with the history.

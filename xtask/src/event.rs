@@ -308,4 +308,7 @@ pub struct AttemptEnded {
     /// Why a database of it could not be migrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrate: Option<String>,
+    /// Cases of gates.baseline that no report holds: how many, and the first hundred.
+    #[serde(default)]
+    pub gone: (u64, Vec<String>),
 }

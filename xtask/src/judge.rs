@@ -219,6 +219,10 @@ impl Judging {
             self.worsen(Verdict::Broken, "the report holds no case".to_owned());
             return;
         }
+        if let (count @ 1.., first) = (facts.gone.0, facts.gone.1.first()) {
+            let first = first.map(|case| format!(": {case}")).unwrap_or_default();
+            self.fail_hard(format!("{} of gates.baseline missing{first}", plural(count, "case")));
+        }
         let executed = self.totals.executed();
         if executed < terms.expect.min_tests {
             self.fail_hard(format!("{} ran, expect.min-tests is {}", plural(executed, "case"), terms.expect.min_tests));

@@ -28,6 +28,7 @@ pub mod service;
 pub mod setup;
 pub mod ui;
 // Layer 5: what does things.
+pub mod baseline;
 pub mod checks;
 pub mod run;
 // Layer 7: the command line.

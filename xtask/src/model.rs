@@ -645,6 +645,8 @@ pub struct AttemptFacts {
     pub lost: Option<String>,
     /// Why a database of it could not be migrated.
     pub migrate: Option<String>,
+    /// Cases of gates.baseline that no report holds: how many, and the first hundred.
+    pub gone: (u64, Vec<String>),
     /// From the first process to the last, in milliseconds.
     pub took: u64,
     /// The attempt ended in an orderly way: every file of it is in place.

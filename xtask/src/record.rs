@@ -178,6 +178,7 @@ impl Record {
         facts.log.clone_from(&ended.log);
         facts.lost.clone_from(&ended.lost);
         facts.migrate.clone_from(&ended.migrate);
+        facts.gone.clone_from(&ended.gone);
         facts.took = ended.took;
         facts.complete = true;
         self.count(&ended.job);
@@ -377,7 +378,7 @@ mod tests {
     fn ran(id: &str, code: i32) -> Vec<EventKind> {
         let job = JobId { gate: id.to_owned(), iteration: 1 };
         let fact = StepFact { step: "1".to_owned(), end: End::Code(code), accepted: vec![0], took: 1, excerpt: String::new(), at: None };
-        let ended = AttemptEnded { job: job.clone(), took: 1, log: None, log_shrank: false, stopped: None, lost: None, migrate: None };
+        let ended = AttemptEnded { job: job.clone(), took: 1, log: None, log_shrank: false, stopped: None, lost: None, migrate: None, gone: (0, Vec::new()) };
         vec![
             EventKind::JobStarted { job: job.clone(), waited: 0, locks: Vec::new() },
             EventKind::ProcEnded { job, fact: Box::new(fact), from: 0, to: 0 },

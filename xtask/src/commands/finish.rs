@@ -1,6 +1,8 @@
 //! From a journal on disk to every file of its run: the same for a run that has just ended, one that was killed, and one that is
 //! looked at again a year later.
 
+use std::collections::BTreeSet;
+
 use super::remember;
 use crate::history::Lesson;
 use crate::journal;
@@ -69,7 +71,9 @@ fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
             retried: case.attempts.len() as u32,
         })
     });
-    let partly = cases.gates.iter().flat_map(|(gate, own)| own.partly.iter().map(|words| (gate.clone(), words.clone()))).collect();
+    let partly = cases.gates.iter().flat_map(|(gate, own)| own.partly.iter().map(|words| (gate.clone(), "uneven", words.clone())));
+    let gone = record.head.gates.iter().flat_map(|gate| gone(record, &gate.id).into_iter().map(|case| (gate.id.clone(), "missing", case)));
+    let partly = partly.chain(gone).collect();
     let iterations = record.head.gates.iter().map(|gate| record.gate(gate).ended).max().unwrap_or(0);
     let bound = record.upper_bound(0, iterations);
     Tally {
@@ -83,6 +87,11 @@ fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
         program: program.to_owned(),
         folder: folder(run),
     }
+}
+
+/// Cases of gates.baseline that an iteration of a gate did not hold.
+fn gone(record: &Record, gate: &str) -> BTreeSet<String> {
+    record.jobs_of(gate).flat_map(|(_, job)| job.facts.gone.1.iter().cloned()).collect()
 }
 
 /// Causes of what is flaky.

@@ -1,5 +1,6 @@
 //! One file a command. The only room that puts the others together.
 
+mod baseline;
 mod check;
 mod doctor;
 mod explain;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::checks::CHECKS;
-use crate::cli::{Cli, Colour, Command, Place};
+use crate::cli::{BaselineCommand, Cli, Colour, Command, Place};
 use crate::config::{self, CheckSpec, Config, Profile};
 use crate::model::Exit;
 use crate::pins::Ambient;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(place, &args),
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),
+        Command::Baseline { command: BaselineCommand::Accept { gates } } => baseline::accept(place, &gates),
         Command::Flakes(args) => flakes::run(place, &args),
         Command::History { command } => history::run(place, &command),
         Command::Doctor => doctor::run(place),

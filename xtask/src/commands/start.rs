@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::remember;
 use super::surroundings;
 use super::{Repository, caller, check_specs, profile};
+use super::{baseline, remember};
 use crate::cli::{self, GateArgs};
 use crate::config::{self, Config, Profile};
 use crate::event::{EventKind, Refusal, RunStarted, Source};
@@ -148,6 +148,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         plugins: Mutex::default(),
         in_use: Mutex::default(),
         extra,
+        baseline: baseline::read(repository).map_err(|why| (Refusal::Config, vec![why]))?,
         slots,
         supplies: Supplies::new(&config, wish),
         runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),

@@ -82,6 +82,7 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
             "errors": judged.totals.errors,
             "skipped": judged.totals.skipped,
             "retries": job.facts.reports.iter().map(|report| report.retries).max(),
+            "missing": job.facts.gone.1,
             "measures": job.measures,
             "leaked": job.leaked,
         })

@@ -502,6 +502,7 @@ impl<L: Launch> Loop<'_, L> {
                 stopped: facts.stopped,
                 lost: facts.lost,
                 migrate: facts.migrate,
+                gone: facts.gone,
             })));
             if let Some(what) = systemic {
                 self.stop_repeating(&job, &what);

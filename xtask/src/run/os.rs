@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::launch::{Force, Launch, Leak, Told};
 use super::supplies::Supplies;
 use super::{attempt, environment, install};
+use crate::baseline::Baseline;
 use crate::config::Config;
 use crate::event::{EventKind, FoundBy};
 use crate::mask::Mask;
@@ -46,6 +47,8 @@ pub struct Site {
     pub environments: Mutex<BTreeMap<Vec<String>, Prepared>>,
     /// Programs by PATH, folder and name: looked up once.
     pub programs: Mutex<BTreeMap<(String, String), PathBuf>>,
+    /// Cases that must be there.
+    pub baseline: Baseline,
     /// Plugins of pytest by interpreter.
     pub plugins: Mutex<BTreeMap<PathBuf, Result<Vec<String>, String>>>,
     /// Environments in use, kept from being changed by another run until this one ends.

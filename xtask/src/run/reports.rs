@@ -1,7 +1,7 @@
 //! After the last step: reads every promised report, keeps masked copies and artifacts in the run's folder. Knows the file
 //! system, no verdict.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -26,10 +26,16 @@ const NAMED: usize = 100;
 
 /// Reads reports and keeps files; whatever goes wrong is said in the facts.
 pub(super) fn collect(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, facts: &mut AttemptFacts) {
+    // Words behind `--` choose among the cases: then nothing is missing.
+    let baseline = place.site.baseline.gates.get(&gate.id).filter(|_| place.site.extra.is_empty());
+    let mut gone = baseline.cloned().unwrap_or_default();
     for (step, promised, file) in promises(place, gate, facts) {
-        let report = one_report(place, gate, since, &step, &promised, file.as_deref());
+        let report = one_report(place, gate, since, (&step, &promised), file.as_deref(), &mut gone);
         place.line.tell(Told::Report { task: place.line.task, report: Box::new(report.clone()) });
         facts.reports.push(report);
+    }
+    if facts.stopped.is_none() {
+        facts.gone = (gone.len() as u64, gone.into_iter().take(NAMED).collect());
     }
     match measures(&place.scratch.join("out").join(MEASURES)) {
         Ok(measures) if measures.is_empty() => {}
@@ -91,7 +97,14 @@ pub(super) fn glob(root: &Path, pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &str, promised: &str, file: Option<&Path>) -> ReportFact {
+fn one_report(
+    place: &Place<'_>,
+    gate: &Gate,
+    since: Option<SystemTime>,
+    (step, promised): (&str, &str),
+    file: Option<&Path>,
+    gone: &mut BTreeSet<String>,
+) -> ReportFact {
     let mut fact = ReportFact {
         step: step.to_owned(),
         promised: promised.to_owned(),
@@ -127,7 +140,7 @@ fn one_report(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, step: &
         fact.note.push_str("it is older than the attempt that should have written it");
         return fact;
     }
-    read_into(place, gate, file, &mut fact);
+    read_into(place, gate, file, &mut fact, gone);
     fact
 }
 
@@ -135,7 +148,7 @@ fn flat(root: &Path, file: &Path) -> String {
     file.strip_prefix(root).unwrap_or(file).to_string_lossy().replace('/', "__")
 }
 
-fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportFact) {
+fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportFact, gone: &mut BTreeSet<String>) {
     let Some(kept) = &fact.file else { return };
     let name = kept.path.clone();
     let step = gate.steps.iter().find(|step| step.name == fact.step);
@@ -160,6 +173,7 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
     let Reading { tally, red, undeclared, undeclared_count, timeouts, matched, said, .. } = reading;
     fact.counted = tally.totals();
     fact.inventory = tally.inventory();
+    gone.retain(|case| !tally.has(case));
     fact.quarantined = gate.quarantine.iter().filter(|entry| tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
     fact.flaky = tally
         .flaky()

@@ -131,7 +131,7 @@ mod tests {
         let job = |id: &str| JobId { gate: id.to_owned(), iteration: 1 };
         let head = RunStarted { gates: gates.clone(), targets: vec!["p".to_owned()], profile: "local".to_owned(), ..RunStarted::default() };
         let fact = StepFact { step: "1".to_owned(), end: End::Code(0), accepted: vec![0], took: 5, excerpt: String::new(), at: None };
-        let ended = AttemptEnded { job: job("b"), took: 5, log: None, log_shrank: false, stopped: None, lost: None, migrate: None };
+        let ended = AttemptEnded { job: job("b"), took: 5, log: None, log_shrank: false, stopped: None, lost: None, migrate: None, gone: (0, Vec::new()) };
         let kinds = [
             EventKind::RunStarted(Box::new(head)),
             EventKind::JobStarted { job: job(&gates[0].id), waited: 0, locks: Vec::new() },

@@ -43,8 +43,8 @@ pub struct Tally {
     pub labels: [u64; 4],
     /// Causes of the flaky ones: failures of one kind at the same time are one.
     pub causes: u64,
-    /// Cases that only some iterations of a gate hold: gate, words.
-    pub partly: Vec<(String, String)>,
+    /// Cases that are not where they should be: gate, what is wrong, words.
+    pub partly: Vec<(String, &'static str, String)>,
     /// Gates whose tools hide failed attempts.
     pub hidden: Vec<String>,
     /// Iterations of the gate that has most of them.
@@ -159,8 +159,8 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
         let needs = if gate.needed_by.is_empty() { String::new() } else { format!("  (needed by {})", gate.needed_by.join(", ")) };
         let at = first_place(record, &gate.id).map(|at| format!("  {at}")).unwrap_or_default();
         lines.push(grammar.line(shown, &format!("{}  {}  {why}{at}{needs}", gate.id, gate.shown)));
-        for (_, words) in tally.partly.iter().filter(|(own, _)| *own == gate.id).take(NAMED) {
-            lines.push(grammar.line("uneven", words));
+        for (_, verb, words) in tally.partly.iter().filter(|(own, _, _)| *own == gate.id).take(NAMED) {
+            lines.push(grammar.line(verb, words));
         }
         for case in red {
             named += 1;
