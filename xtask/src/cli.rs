@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::hunt::Under;
 use crate::ui::Output;
 
 /// Runs the test gates of a remediation roadmap and says whether a release may go on.
@@ -63,6 +64,8 @@ pub enum Command {
         #[arg(value_name = "GATE|CASE")]
         gate: String,
     },
+    /// Provoke flakes: other orders, pressure, time zones, languages; and find what an order dependence depends on.
+    Hunt(HuntArgs),
     /// What all runs together say of each case: state, failures, bound, cause.
     Flakes(FlakesArgs),
     /// Take in what happened on other machines, or write it down for them.
@@ -156,6 +159,9 @@ pub struct GateArgs {
     /// Which database servers, and for how long.
     #[command(flatten)]
     pub servers: Servers,
+    /// A trial of `hunt`, which says nothing of any rate.
+    #[arg(long, hide = true, value_name = "TOKEN")]
+    pub provoked: Option<String>,
     /// How the run is shown.
     #[arg(long, value_enum, default_value = "human")]
     pub output: Output,
@@ -229,6 +235,23 @@ pub enum PlanFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Arguments of `hunt`.
+#[derive(Clone, Debug, Args)]
+pub struct HuntArgs {
+    /// Gate, or the exact name of a case that the history knows.
+    #[arg(value_name = "GATE|CASE")]
+    pub target: String,
+    /// Only these ways.
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub under: Vec<Under>,
+    /// Longest time.
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub time: std::time::Duration,
+    /// Words that are appended to the command of the gate in every trial.
+    #[arg(last = true, value_name = "ARGS")]
+    pub extra: Vec<String>,
 }
 
 /// Arguments of `flakes`.

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod record;
 // Layer 4: plans and pictures.
 pub mod history;
+pub mod hunt;
 pub mod plan;
 pub mod report;
 pub mod service;

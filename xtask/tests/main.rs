@@ -7,6 +7,7 @@ mod databases;
 mod false_greens;
 mod history;
 mod house;
+mod hunt;
 mod journal;
 mod key_criteria;
 mod key_supplies;

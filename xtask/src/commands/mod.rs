@@ -8,6 +8,7 @@ mod finish;
 mod flakes;
 mod gate;
 mod history;
+mod hunt;
 mod junit;
 mod list;
 mod listen;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain { gate } => explain::run(place, &gate),
         Command::Baseline { command: BaselineCommand::Accept { gates } } => baseline::accept(place, &gates),
         Command::Flakes(args) => flakes::run(place, &args),
+        Command::Hunt(args) => hunt::run(place, &args),
         Command::History { command } => history::run(place, &command),
         Command::Doctor => doctor::run(place),
         Command::Runs { command } => runs::run(place, command.as_ref()),

@@ -14,13 +14,15 @@ use crate::rundir::RunDir;
 /// What the history keeps of a run: iterations that came to an end, and what did not pass in them.
 pub(super) fn lesson(record: &Record, cases: &Cases) -> Lesson {
     let gates = record.head.gates.iter().map(|gate| gate_lesson(gate, record, cases.gates.get(&gate.id)));
+    // What was provoked says nothing of how often it happens.
+    let provoked = record.head.partial.as_deref() == Some(crate::plan::PROVOKED);
     let source = record.source_start.clone().unwrap_or_default();
     Lesson {
         run: record.head.run.clone(),
         wall: record.head.wall.clone(),
         commit: source.commit.unwrap_or_default(),
         code: code(record),
-        gates: gates.filter(|gate| !gate.iterations.is_empty()).collect(),
+        gates: gates.filter(|gate| !provoked && !gate.iterations.is_empty()).collect(),
     }
 }
 

@@ -271,6 +271,7 @@ fn gate_plan(
         jobs,
         alone: args.alone,
         extra: args.extra.clone(),
+        provoked: args.provoked.is_some(),
         durations: history::durations(&repository.gates),
         ..Request::default()
     };

@@ -11,6 +11,9 @@ use crate::model::JobId;
 use crate::text::closest;
 use schedule::Task;
 
+/// Why a trial of a hunt is partial.
+pub const PROVOKED: &str = "provoked by hunt";
+
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -26,6 +29,8 @@ pub struct Request {
     pub alone: bool,
     /// Words after `--`.
     pub extra: Vec<String>,
+    /// A trial of a hunt.
+    pub provoked: bool,
     /// Only these gates of the targets, with a reason: what was not green in an earlier run.
     pub only: Option<(Vec<String>, String)>,
     /// Required phases that another run judged green: phase, run id.
@@ -123,6 +128,9 @@ fn check_names(config: &Config, request: &Request) -> Result<(), String> {
 }
 
 fn partial(asked_gates: &[&String], request: &Request, profile: &Profile, config: &Config) -> Option<String> {
+    if request.provoked {
+        return Some(PROVOKED.to_owned());
+    }
     if let Some((_, reason)) = &request.only {
         return Some(reason.clone());
     }
