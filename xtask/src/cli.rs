@@ -113,6 +113,12 @@ pub enum Command {
     },
     /// Print the JSON Schema of gates.toml.
     Schema,
+    /// Keeps the machine busy; started by `hunt`.
+    #[command(name = "__press", hide = true)]
+    Press {
+        /// File to write; none to spin.
+        file: Option<PathBuf>,
+    },
     /// The second process of a run; started by the first.
     #[command(name = "__run", hide = true)]
     Runner {

@@ -55,6 +55,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Report { run } => report::run(place, &run),
         Command::Check(args) => check::run(place, &args),
         Command::Junit { files, json } => junit::run(&files, json),
+        Command::Press { file } => {
+            crate::hunt::pressure::press(file.as_deref());
+            Ok(Exit::Pass)
+        }
         Command::Schema => schema::run(),
     }
 }

@@ -99,7 +99,7 @@ impl GateLab {
         let mut env = self.env.clone();
         env.extend(trial.variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let spec = Spec { exe: self.xtask.clone(), args, env, cwd: self.root.clone(), user: None };
-        let _pressure = Pressure::start(trial.cpu, trial.io, folder);
+        let _pressure = Pressure::start(trial.cpu, trial.io, &self.xtask, folder).map_err(Stop::Failed)?;
         self.wait(&spec)?;
         self.read(token)
     }

@@ -2,18 +2,18 @@
 //! down to the cases that cause it. Knows what a trial shows, not how it is run.
 
 pub mod lab;
-mod pressure;
+pub mod pressure;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A way to provoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Under {
     /// The cases in other orders.
     Order,
-    /// Twice as many busy threads as cores.
+    /// Twice as many busy processes as cores.
     Cpu,
-    /// A thread that writes and syncs without end.
+    /// A process that writes and syncs without end.
     Io,
     /// Other time zones.
     Zone,
@@ -134,16 +134,17 @@ const LOCALES: &[&str] = &["tr_TR.UTF-8", "de_DE.UTF-8", "C"];
 
 /// The hunt: what it has found by the time that it ends, and why it ended early.
 pub fn hunt(lab: &mut dyn Lab, under: &[Under], focus: Option<&str>) -> (Vec<Found>, Option<Stop>) {
-    let mut hunter = Hunter { lab, focus, clean: BTreeSet::new(), found: Vec::new() };
+    let mut hunter = Hunter { lab, focus, suspects: BTreeMap::new(), found: Vec::new() };
     let stop = hunter.all(under).err();
+    hunter.unexplained();
     (hunter.found, stop)
 }
 
 struct Hunter<'a> {
     lab: &'a mut dyn Lab,
     focus: Option<&'a str>,
-    /// Cases that pass as they are.
-    clean: BTreeSet<String>,
+    /// Cases that are not always red as they are: how often they are.
+    suspects: BTreeMap<String, (u32, u32)>,
     found: Vec<Found>,
 }
 
@@ -168,18 +169,27 @@ impl Hunter<'_> {
             if self.focus.is_some_and(|focus| focus != case) {
                 continue;
             }
-            if red > 0 {
+            if red > 0 && red == ran {
                 self.found.push(Found { case, cause: Cause::AsItIs(red, ran) });
             } else if ran > 0 {
-                self.clean.insert(case);
+                self.suspects.insert(case, (red, ran));
             }
         }
         Ok(())
     }
 
-    /// Red here, and green as it is.
+    /// What is sometimes red as it is, and nothing explains.
+    fn unexplained(&mut self) {
+        for (case, (red, ran)) in std::mem::take(&mut self.suspects) {
+            if red > 0 && !self.found.iter().any(|found| found.case == case) {
+                self.found.push(Found { case, cause: Cause::AsItIs(red, ran) });
+            }
+        }
+    }
+
+    /// Red here, and not always as it is. A tool that shuffles by itself shows an order pair also then.
     fn victims(&self, shown: &Shown) -> Vec<String> {
-        let new = |case: &String| self.clean.contains(case) && !self.found.iter().any(|found| found.case == *case);
+        let new = |case: &String| self.suspects.contains_key(case) && !self.found.iter().any(|found| found.case == *case);
         shown.cases.iter().filter(|(case, red, _)| *red > 0 && new(case)).map(|(case, _, _)| case.clone()).collect()
     }
 

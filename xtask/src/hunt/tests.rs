@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// Cases `c0` to `c29`; a case is red by a rule over the trial and the names before it.
@@ -80,6 +82,32 @@ fn pressure_variables_and_what_is_red_anyway_are_told_apart() {
         ("c4", &Cause::Variable("TZ", "America/St_Johns")),
     ];
     assert_eq!(causes, expected);
+}
+
+#[test]
+fn an_order_pair_is_found_although_it_shows_as_it_is() {
+    // A plugin shuffles every run: as it is the victim is red in one of three.
+    struct Shuffling(Fake);
+    impl Lab for Shuffling {
+        fn run(&mut self, trial: &Trial) -> Result<Shown, Stop> {
+            let mut shown = self.0.run(trial)?;
+            let as_it_is = trial.order == Order::AsIs;
+            shown.cases.iter_mut().filter(|(case, _, _)| as_it_is && (case == "c3" || case == "c4")).for_each(|case| case.1 = 1);
+            Ok(shown)
+        }
+        fn can_order(&self) -> bool {
+            true
+        }
+        fn shuffles_itself(&self) -> bool {
+            false
+        }
+        fn say(&mut self, _text: &str) {}
+    }
+    let mut lab = Shuffling(Fake { rule: |case, before, _| case == "c3" && has(before, "c17"), trials: 0 });
+    let (found, _) = hunt(&mut lab, &[Under::Order], None);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(matches!(&found[0], Found { case, cause: Cause::After(culprits, _) } if case == "c3" && culprits == &["c17"]), "{found:?}");
+    assert_eq!(found[1], Found { case: "c4".to_owned(), cause: Cause::AsItIs(1, 3) }, "what nothing explains is still told");
 }
 
 #[test]

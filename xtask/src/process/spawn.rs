@@ -41,6 +41,13 @@ pub fn start(spec: &Spec, stdout: Stdio, stderr: Stdio) -> io::Result<Child> {
     command.spawn()
 }
 
+/// Starts a process in our own group and without output, so that it can make a session of its own: a group's leader cannot.
+pub fn start_beside(spec: &Spec) -> io::Result<Child> {
+    let mut command = command(&spec.exe);
+    command.args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
 /// The plain command behind every process of this program.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
 pub(super) fn command(program: &Path) -> Command {
