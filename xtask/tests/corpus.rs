@@ -84,3 +84,36 @@ fn root_end(bytes: &[u8]) -> usize {
     let text = String::from_utf8_lossy(bytes);
     text.rfind("</").filter(|at| text[*at..].starts_with("</testsuite") || text[*at..].contains("testsuite")).or_else(|| text.rfind('<')).unwrap_or(0)
 }
+
+/// What real tools left behind when they did not pass, with the exit status that went with it: none of it may end green.
+#[test]
+fn false_greens_of_real_tools_end_red() {
+    for (file, code) in [
+        ("vitest-unhandled.xml", 1),
+        ("jest-basic.xml", 1),
+        ("playwright-maxfail.xml", 1),
+        ("playwright-passedflaky.xml", 1),
+        ("playwright-failonflaky.xml", 1),
+        ("playwright-nomatch.xml", 1),
+        ("vitest-killed.xml", 137),
+        ("pytest-nothing.xml", 5),
+    ] {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let fixture = corpus().join("_generated").join(file).canonicalize().expect("the corpus has it");
+        for code in [code, 0] {
+            // With status 0 a report that simply passed is green, and rightly so: the tool has said nothing else.
+            let simply_green = ["vitest-unhandled.xml", "playwright-passedflaky.xml", "playwright-failonflaky.xml"].contains(&file);
+            if code == 0 && simply_green {
+                continue;
+            }
+            let script = format!("cp '{}' $GATE_JUNIT; exit {code}", fixture.display());
+            let manifest = format!("schema = 1\n[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'me'\nshell = \"{script}\"\n");
+            std::fs::write(folder.path().join("gates.toml"), manifest).expect("written");
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_xtask")).args(["gate", "p"]).current_dir(folder.path()).output().expect("it starts");
+            let report = std::fs::read(folder.path().join(".gates/runs/latest/junit.xml")).expect("a report");
+            let (_, cases) = read_all(&report[..]).expect("in memory");
+            assert!(matches!(output.status.code(), Some(1 | 70)), "{file} with {code}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(cases.iter().any(|case| case.outcome.is_red()), "{file} with {code}: the report is green");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::support::{Sandbox, demo_tool};
+use crate::support::{Sandbox, demo_tool, end_of, read_fifo};
 
 /// Iterations of a planted suite.
 const RUNS: u32 = 20;
@@ -272,4 +272,21 @@ fn until_fail_stops_at_the_first_red_iteration_with_a_bound_that_may_be_looked_a
     let green = shell_gate("true");
     green.run(&["gate", "p", "--until-fail", "--runs", "3"]).exits(0).says("3/3 iterations passed");
     green.run(&["gate", "p", "--runs-for", "1ms"]).exits(0).says("--runs-for 1ms");
+}
+
+#[test]
+fn ctrl_c_after_some_iterations_still_gives_their_tally() {
+    let script = "[ $GATE_ITERATION != 2 ] || exit 1\n[ $GATE_ITERATION != 4 ] || { echo here > fifo; exec sleep 60; }";
+    let sandbox = shell_gate(script);
+    let fifo = sandbox.fifo("fifo");
+    let run = sandbox.start(&["gate", "p", "--runs", "50"]);
+    assert_eq!(read_fifo(&fifo).trim(), "here");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&run), rustix::process::Signal::INT).expect("sent");
+    assert_eq!(end_of(run).code(), Some(130));
+    let report = sandbox.report();
+    let own = &report["gates"][0]["not_stable"][0];
+    assert_eq!((&own["name"], &own["label"], &own["red"], &own["ran"]), (&"g".into(), &"flaky".into(), &1.into(), &3.into()), "the fourth was cut: {own}");
+    assert!(sandbox.junit().1.errors > 0, "and is red in the report");
+    let history: serde_json::Value = serde_json::from_str(&sandbox.run(&["flakes", "--json"]).stdout).expect("JSON");
+    assert_eq!((&history[0]["red"], &history[0]["executions"], &history[0]["recent"]), (&1.into(), &3.into(), &".x.".into()), "{history}");
 }

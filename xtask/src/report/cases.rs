@@ -1,7 +1,7 @@
 //! The cases of a run over its iterations, read from the report files that the journal names by digest. A file that is missing or
 //! changed is told, so that its gate is broken.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 
 use crate::event::PlannedGate;
@@ -22,6 +22,8 @@ pub struct CaseLine {
     pub line: Option<u32>,
     /// Outcome by iteration.
     pub outcomes: BTreeMap<u32, Outcome>,
+    /// Iterations that were stopped from outside or never ran: red in a report, and no execution.
+    pub cut: BTreeSet<u32>,
     /// Failed attempts by iteration in which it passed in the end.
     pub attempts: BTreeMap<u32, u32>,
     /// Kind of failure by red iteration, with the rule that said so.
@@ -47,10 +49,15 @@ pub struct CaseLine {
 }
 
 impl CaseLine {
+    /// Outcomes by iteration, without those that were cut.
+    fn executions(&self) -> impl Iterator<Item = (u32, Outcome)> {
+        self.outcomes.iter().filter(|(iteration, _)| !self.cut.contains(iteration)).map(|(iteration, outcome)| (*iteration, *outcome))
+    }
+
     /// Its label.
     pub fn label(&self) -> Label {
         let retried = self.attempts.keys().map(|_| Outcome::Failed);
-        flake::label(self.outcomes.values().copied().chain(retried))
+        flake::label(self.executions().map(|(_, outcome)| outcome).chain(retried))
     }
 
     /// The outcome that a reader of one line needs: passed when flaky, the worst otherwise.
@@ -65,7 +72,7 @@ impl CaseLine {
 
     /// Iterations that gave a result: passed, failed or error.
     pub fn ran(&self) -> u32 {
-        self.outcomes.values().filter(|outcome| **outcome == Outcome::Passed || outcome.is_red()).count() as u32
+        self.executions().filter(|(_, outcome)| *outcome == Outcome::Passed || outcome.is_red()).count() as u32
     }
 
     /// The kind of its failures: that of most red iterations, the weightier where two are equal.
@@ -87,7 +94,7 @@ impl CaseLine {
     /// Iterations in which it was red, or passed only after a failed attempt.
     pub fn red(&self) -> u32 {
         let retried = |iteration: &u32| self.attempts.contains_key(iteration);
-        self.outcomes.iter().filter(|(iteration, outcome)| outcome.is_red() || retried(iteration)).count() as u32
+        self.executions().filter(|(iteration, outcome)| outcome.is_red() || retried(iteration)).count() as u32
     }
 }
 
@@ -207,6 +214,7 @@ impl GateCases {
                 file: String::new(),
                 line: None,
                 outcomes: BTreeMap::new(),
+                cut: BTreeSet::new(),
                 attempts: BTreeMap::new(),
                 categories: BTreeMap::new(),
                 prints: BTreeMap::new(),
@@ -273,6 +281,9 @@ impl GateCases {
         let line = self.slot(&name);
         line.synthetic = true;
         line.outcomes.insert(iteration, outcome);
+        if judged.verdict == Verdict::Cancelled {
+            line.cut.insert(iteration);
+        }
         line.seconds = line.seconds.max(job.facts.took as f64 / 1000.0);
         if outcome.is_red() {
             let place = job.facts.steps.iter().rev().find_map(|step| step.at.clone());
@@ -334,6 +345,9 @@ impl GateCases {
         let line = self.slot(&gate.id);
         line.synthetic = true;
         line.outcomes.insert(state.ended + 1, outcome);
+        if state.verdict != Verdict::Broken {
+            line.cut.insert(state.ended + 1);
+        }
         kind.clone_into(&mut line.kind);
         line.message = state.why.first().cloned().unwrap_or_default();
         line.text = state.why.join("\n");
@@ -348,7 +362,7 @@ impl Cases {
     /// How many cases that ran have each label: stable, flaky, failing, unclassified.
     pub fn labels(&self) -> [u64; 4] {
         let mut counts = [0; 4];
-        let ran = |case: &&CaseLine| case.outcomes.values().any(|outcome| *outcome == Outcome::Passed || outcome.is_red());
+        let ran = |case: &&CaseLine| case.ran() > 0;
         for case in self.gates.values().flat_map(|gate| &gate.cases).filter(ran) {
             match case.label() {
                 Label::Stable => counts[0] += 1,

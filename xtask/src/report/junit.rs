@@ -91,6 +91,9 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         (true, false) => (Outcome::Passed, String::new()),
         (false, _) => (worst, case.kind.clone()),
     };
+    // A cut iteration is no execution, and a report that holds one is not green.
+    let cut = case.cut.iter().any(|iteration| case.outcomes.get(iteration).is_some_and(|outcome| outcome.is_red()));
+    let (outcome, kind) = if cut { (worst, case.kind.clone()) } else { (outcome, kind) };
     let element = if flaky || excused { "flakyFailure" } else { "rerunFailure" };
     let retried: u32 = case.attempts.values().sum::<u32>() - case.attempts.len() as u32;
     let further = if flaky || excused { case.red() + retried } else { case.red().saturating_sub(1) };

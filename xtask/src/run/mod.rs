@@ -37,7 +37,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// A lock that is waited for longer than this is named.
 const LONG_WAIT: Duration = Duration::from_secs(3);
 /// A process that KILL does not end within this time is given up.
-const GIVE_UP: Duration = Duration::from_secs(2);
+const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// Makes events: numbers and times them. The only maker of events while gates run.
 #[derive(Debug)]

@@ -207,7 +207,7 @@ fn a_gate_that_heeds_term_is_not_killed_and_still_timed_out() {
 #[test]
 fn what_kill_does_not_end_is_given_up() {
     let events = rig(&one("timeout = '1m'\ngrace = '5s'"), &[("g", Act::Never)]).run();
-    assert_eq!(at(&events, |kind| matches!(kind, EventKind::AttemptEnded(_))), Some(67));
+    assert_eq!(at(&events, |kind| matches!(kind, EventKind::AttemptEnded(_))), Some(70));
     assert_eq!(verdict(&events, "g"), Verdict::Broken);
 }
 
@@ -282,7 +282,7 @@ fn a_set_up_that_never_ends_is_given_up_and_skips_its_gates() {
     crate::rundir::write_atomic(&folder.path().join("pin"), b"3.11").expect("written");
     let gates = format!("[runtime.python]\npin = 'pin'\n{}", one("runtimes = ['python']"));
     let events = Rig { root: folder.path().to_owned(), ..rig(&gates, &[("python", Act::Never)]) }.run();
-    assert_eq!(at(&events, |kind| matches!(kind, EventKind::InstallEnded { .. })), Some(67));
+    assert_eq!(at(&events, |kind| matches!(kind, EventKind::InstallEnded { .. })), Some(70));
     assert_eq!(Record::of(&events).exit(), crate::model::Exit::Environment);
 }
 

@@ -175,7 +175,8 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
             } else {
                 String::new()
             };
-            lines.push(grammar.line(case.outcome.word(), &format!("{}{at}{times}", case.name)));
+            let verb = if case.outcome.is_red() { case.outcome.word() } else { "retried" };
+            lines.push(grammar.line(verb, &format!("{}{at}{times}", case.name)));
             if !case.message.is_empty() && !why.contains(&case.message) {
                 lines.push(grammar.line("", &format!("  {}", case.message)));
             }
