@@ -1,10 +1,15 @@
 //! The command line: types whose doc comments are the help. Knows no behaviour.
 
+mod cases;
+mod db;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::hunt::Under;
+pub use cases::{BaselineCommand, ExportFormat, FlakesArgs, HistoryCommand, HuntArgs};
+pub use db::{DbCommand, DbTarget};
+
 use crate::ui::Output;
 
 /// Runs the test gates of a remediation roadmap and says whether a release may go on.
@@ -63,6 +68,12 @@ pub enum Command {
         /// Gate id, or the name of a case or a unique part of it.
         #[arg(value_name = "GATE|CASE")]
         gate: String,
+    },
+    /// Look at the migrations of a database.
+    Db {
+        /// What to do.
+        #[command(subcommand)]
+        command: DbCommand,
     },
     /// Provoke flakes: other orders, pressure, time zones, languages; and find what an order dependence depends on.
     Hunt(HuntArgs),
@@ -241,93 +252,6 @@ pub enum PlanFormat {
     Text,
     /// For programs.
     Json,
-}
-
-/// Arguments of `hunt`.
-#[derive(Clone, Debug, Args)]
-pub struct HuntArgs {
-    /// Gate, or the exact name of a case that the history knows.
-    #[arg(value_name = "GATE|CASE")]
-    pub target: String,
-    /// Only these ways.
-    #[arg(long, value_enum, value_name = "WAY")]
-    pub under: Vec<Under>,
-    /// Longest time.
-    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub time: std::time::Duration,
-    /// Words that are appended to the command of the gate in every trial.
-    #[arg(last = true, value_name = "ARGS")]
-    pub extra: Vec<String>,
-}
-
-/// Arguments of `flakes`.
-#[derive(Clone, Debug, Args)]
-pub struct FlakesArgs {
-    /// Gates of this phase.
-    #[arg(long, value_name = "PHASE")]
-    pub phase: Option<String>,
-    /// This gate.
-    #[arg(long, value_name = "GATE")]
-    pub gate: Option<String>,
-    /// Gates of this owner.
-    #[arg(long, value_name = "OWNER")]
-    pub owner: Option<String>,
-    /// This kind of failure: crash, timeout, infra, collection, fixture, assertion, unreported, unknown.
-    #[arg(long, value_name = "KIND", value_parser = kinds())]
-    pub category: Option<String>,
-    /// What was red since a date, or so long ago: 2026-01-31, 14days.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Also what is stable, new or missing.
-    #[arg(long)]
-    pub all: bool,
-    /// For programs.
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// For an issue or a wiki.
-    #[arg(long)]
-    pub markdown: bool,
-}
-
-fn kinds() -> Vec<clap::builder::PossibleValue> {
-    crate::model::Category::ALL.iter().map(|kind| kind.word().into()).collect()
-}
-
-/// What to do with the cases that must be there.
-#[derive(Clone, Debug, Subcommand)]
-pub enum BaselineCommand {
-    /// Write the cases of a gate's newest clean run into gates.baseline: new ones, and without those that are gone.
-    Accept {
-        /// Gates.
-        #[arg(required = true, value_name = "GATE")]
-        gates: Vec<String>,
-    },
-}
-
-/// What to do with the history.
-#[derive(Clone, Debug, Subcommand)]
-pub enum HistoryCommand {
-    /// Take in runs of other machines: folders that hold run folders, or exports.
-    Import {
-        /// Folders and files.
-        #[arg(required = true, value_name = "DIR|FILE")]
-        paths: Vec<PathBuf>,
-    },
-    /// Write the history to standard output.
-    Export {
-        /// json can be imported again; csv has one line a case.
-        #[arg(long, value_enum, default_value = "json")]
-        format: ExportFormat,
-    },
-}
-
-/// Formats of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportFormat {
-    /// Everything, to be imported.
-    Json,
-    /// One line a case.
-    Csv,
 }
 
 /// What to do with runs.

@@ -7,6 +7,7 @@ pub mod model;
 pub mod text;
 // Layer 1: what may be said, and where it is kept.
 pub mod config;
+pub mod db;
 pub mod event;
 pub mod flake;
 pub mod junit;

@@ -173,6 +173,13 @@ pub(crate) fn database_rows() -> Vec<Row> {
             exit,
             ("0", "3"),
         ),
+        row(
+            "database.*.alembic",
+            data("migrate = [['true']]\ninputs = ['lock']", "run = ['true']"),
+            data("migrate = [['true']]\ninputs = ['lock']\nalembic = 'lock'", "run = ['true']"),
+            |sandbox| sandbox.run(&["db", "status", "--url", "postgresql://127.0.0.1:1/app"]).code.to_string(),
+            ("2", "3"),
+        ),
         row("database.*.runtimes", py_database(""), py_database("runtimes = ['py']"), exit, ("1", "0")),
         row("database.*.cwd", tables(MIGRATE), tables(&format!("{MIGRATE}\ncwd = 'later'")), log, ("t", "u")),
         row("database.*.migrate", tables(MIGRATE), tables(&MIGRATE.replace("'sh', 'migrate.sh'", "'sh', 'later/migrate.sh'")), log, ("t", "u")),

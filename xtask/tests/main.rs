@@ -4,6 +4,7 @@
 mod baseline;
 mod commands;
 mod databases;
+mod db;
 mod false_greens;
 mod history;
 mod house;

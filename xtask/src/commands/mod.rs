@@ -2,6 +2,7 @@
 
 mod baseline;
 mod check;
+mod db;
 mod doctor;
 mod explain;
 mod finish;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain { gate } => explain::run(place, &gate),
         Command::Baseline { command: BaselineCommand::Accept { gates } } => baseline::accept(place, &gates),
         Command::Flakes(args) => flakes::run(place, &args),
+        Command::Db { command } => db::run(place, &command),
         Command::Hunt(args) => hunt::run(place, &args),
         Command::History { command } => history::run(place, &command),
         Command::Doctor => doctor::run(place),

@@ -147,6 +147,14 @@ fn probe(id: &str, said: &schema::Ready, words: Words<'_>, names: Names<'_>, rep
     Some(Probe::Tcp)
 }
 
+/// A file of the repository that must be there.
+fn existing(file: &str, path: &[&str], input: Input<'_>, report: &mut Report<'_>) {
+    report.inside(path, file);
+    if !input.root.join(file).is_file() {
+        report.push(path, format!("there is no file `{file}`"), "its path, seen from gates.toml");
+    }
+}
+
 fn database(id: &str, said: &schema::Database, file: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> Database {
     let at = |key| ["database", id, key];
     if report.known(&at("service"), "service", &said.service, &file.service) && file.service[&said.service].kind != Some(ServiceKind::Postgres) {
@@ -193,7 +201,8 @@ fn database(id: &str, said: &schema::Database, file: &GatesToml, input: Input<'_
         report.push(&at("url-scheme"), format!("`{url_scheme}` is not the scheme of a URL"), "such as \"postgresql+psycopg\"");
     }
     let (inputs, fixtures, runtimes) = (said.inputs.clone(), said.fixtures.clone(), said.runtimes.clone());
-    Database { id: id.to_owned(), service: said.service.clone(), runtimes, cwd, migrate, inputs, fixtures, url_env, url_scheme }
+    let alembic = said.alembic.clone().inspect(|ini| existing(ini, &at("alembic"), input, report));
+    Database { id: id.to_owned(), service: said.service.clone(), runtimes, cwd, alembic, migrate, inputs, fixtures, url_env, url_scheme }
 }
 
 /// The id in "ID:STATE".

@@ -93,6 +93,8 @@ pub struct Database {
     pub runtimes: Vec<String>,
     /// Folder of `migrate`, relative to the root.
     pub cwd: String,
+    /// alembic.ini of its scripts.
+    pub alembic: Option<String>,
     /// Commands that build the state `migrated`.
     pub migrate: Vec<Vec<Template>>,
     /// Globs of what they read.

@@ -92,6 +92,8 @@ pub struct Database {
     pub runtimes: Vec<String>,
     /// Where `migrate` runs. Default ".".
     pub cwd: Option<String>,
+    /// alembic.ini of its scripts: enables `db` for it.
+    pub alembic: Option<String>,
     /// Commands that build the state `migrated` on an empty database.
     #[serde(default)]
     pub migrate: Vec<Vec<String>>,

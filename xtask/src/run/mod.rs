@@ -17,6 +17,8 @@ mod supply;
 mod tools;
 mod words;
 
+pub use reports::glob;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
 use std::time::Duration;

@@ -79,7 +79,7 @@ fn promises(place: &Place<'_>, gate: &Gate, facts: &AttemptFacts) -> Vec<(String
 }
 
 /// Files below the root that a glob names, sorted.
-pub(super) fn glob(root: &Path, pattern: &str) -> Vec<PathBuf> {
+pub fn glob(root: &Path, pattern: &str) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[', '{']) {
         let file = root.join(pattern);
         return if file.is_file() { vec![file] } else { Vec::new() };
