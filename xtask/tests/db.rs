@@ -252,3 +252,100 @@ fn twelve_kinds_of_drift_are_each_found_alone() {
         assert!(told.stdout.contains("  database  ") && told.stdout.contains("  models    "), "both sides: {told}");
     }
 }
+
+impl Yard {
+    /// A database at the head with some rows.
+    fn filled(&self) -> String {
+        let name = self.database(Some("head"));
+        self.sql(&name, "INSERT INTO items (sku, state, notes) SELECT 'sku ' || n, 'draft', '{\"a\": 1}' FROM generate_series(1, 500) n; INSERT INTO sales (item) SELECT id FROM items LIMIT 20");
+        name
+    }
+
+    fn rows(&self, name: &str) -> String {
+        let rows = self.server.sql(Some(name), "SELECT (SELECT count(*) FROM items) || '/' || (SELECT count(*) FROM sales)").expect("asked");
+        rows.into_iter().flatten().flatten().collect()
+    }
+
+    fn databases(&self) -> Vec<String> {
+        self.server.sql(None, "SELECT datname FROM pg_database ORDER BY 1").expect("asked").into_iter().flatten().flatten().collect()
+    }
+}
+
+#[test]
+fn a_snapshot_comes_back_and_what_was_there_is_kept() {
+    let yard = yard();
+    let name = yard.filled();
+    let url = yard.url(&name);
+    yard.sandbox.write("uploads.tar", "a file that belongs to it");
+    yard.db("snapshot", &url, &["--out", "snap", "--file", "uploads.tar"]).exits(0).says("3 tables with 521 rows").says("state at-head");
+    assert_eq!(yard.sandbox.read("snap/files/uploads.tar"), "a file that belongs to it");
+    yard.db("snapshot", &url, &["--out", "snap"]).exits(2).says("is there already");
+    yard.sql(&name, "DELETE FROM sales; DELETE FROM items WHERE id > 7; INSERT INTO items (sku, state) VALUES ('later', 'sold')");
+    let damaged = yard.rows(&name);
+
+    let restore = |more: &[&str]| yard.db("restore", &url, &[&["snap"], more].concat());
+    restore(&[]).exits(2).says(&format!("{name} is there, and would be replaced")).says(&format!("--confirm {name}"));
+    restore(&["--confirm", "other"]).exits(2);
+    assert_eq!(yard.rows(&name), damaged);
+    let told = restore(&["--confirm", &name]).exits(0).says("3 tables proven");
+    assert_eq!(yard.rows(&name), "500/20");
+    let kept = yard.databases().into_iter().find(|other| other.starts_with(&format!("{name}_before_"))).expect("it is kept");
+    assert!(told.stdout.contains(&kept), "{told}");
+    assert_eq!(yard.rows(&kept), damaged, "nothing is lost");
+    assert_eq!(yard.status(&name, &["--expect", "head"]).2, 0);
+}
+
+#[test]
+fn a_snapshot_that_is_not_right_replaces_nothing() {
+    let yard = yard();
+    let name = yard.filled();
+    let url = yard.url(&name);
+    yard.db("snapshot", &url, &["--out", "snap"]).exits(0);
+    let before = (yard.rows(&name), yard.databases());
+    let dump = yard.sandbox.path("snap/database.dump");
+    let whole = std::fs::read(&dump).expect("the dump");
+    let refused = |bytes: &[u8], said: &str| {
+        std::fs::write(&dump, bytes).expect("written");
+        yard.db("restore", &url, &["snap", "--confirm", &name]).exits(1).says(said);
+        assert_eq!((yard.rows(&name), yard.databases()), before, "{said}");
+    };
+    refused(&whole[..whole.len() - 200], "is shorter than it was");
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0xFF;
+    refused(&flipped, "is not what was written");
+    // Whoever forges the manifest too still meets the end of the archive.
+    let manifest = yard.sandbox.read("snap/manifest.json");
+    let cut = &whole[..whole.len() - 200];
+    std::fs::write(&dump, cut).expect("written");
+    let digest = format!("blake3:{}", blake3::hash(cut).to_hex());
+    let mut forged: Value = serde_json::from_str(&manifest).expect("JSON");
+    forged["files"][0]["size"] = cut.len().into();
+    forged["files"][0]["digest"] = digest.into();
+    yard.sandbox.write("snap/manifest.json", &forged.to_string());
+    refused(cut, "cannot be read to its end");
+    yard.sandbox.write("snap/manifest.json", &manifest.replace("\"rows\": 500", "\"rows\": 501"));
+    refused(&whole, "public.items has 500 rows, and the snapshot has 501");
+    yard.sandbox.write("snap/manifest.json", &manifest.replace(&format!("\"database\": \"{name}\""), "\"database\": \"another\""));
+    refused(&whole, "the snapshot is of database another");
+    yard.sandbox.write("snap/manifest.json", &manifest);
+
+    let old = yard.database(Some("0001"));
+    yard.db("snapshot", &yard.url(&old), &["--out", "old"]).exits(0).says("state behind");
+    let restore = yard.db("restore", &url, &["old", "--confirm", &name, "--foreign"]).exits(1);
+    assert!(restore.stderr.contains("older than what is there: 0001 comes before 0003"), "{restore}");
+    assert_eq!(yard.rows(&name), before.0);
+    yard.db("restore", &url, &["nowhere", "--confirm", &name]).exits(1).says("holds no snapshot");
+}
+
+#[test]
+fn a_drill_proves_the_way_back() {
+    let yard = yard();
+    let name = yard.filled();
+    let told = yard.db("drill", &yard.url(&name), &["--strict"]).exits(0);
+    assert!(told.stdout.contains("restored and equal: 3 tables with 521 rows, state at-head"), "{told}");
+    yard.sql(&name, "DROP TABLE alembic_version");
+    yard.db("drill", &yard.url(&name), &[]).exits(0);
+    yard.db("drill", &yard.url(&name), &["--strict"]).exits(1).says("--strict: a snapshot in state populated-unversioned");
+    assert!(yard.sandbox.files(".gates/scratch").is_empty(), "nothing is left");
+}

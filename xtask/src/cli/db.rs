@@ -29,6 +29,19 @@ pub enum DbCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write a dump of it, with a manifest that says what it holds, into a new folder.
+    Snapshot(SnapshotArgs),
+    /// Put a snapshot into a new database, compare it with the manifest, and only then change the names.
+    Restore(RestoreArgs),
+    /// Snapshot, restore on a server of our own, comparison.
+    Drill {
+        /// Which database.
+        #[command(flatten)]
+        target: DbTarget,
+        /// Refuse a database without a valid revision.
+        #[arg(long)]
+        strict: bool,
+    },
     /// Compare it with what the models say; exit 1 where they differ.
     Drift {
         /// Which database.
@@ -38,4 +51,37 @@ pub enum DbCommand {
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
     },
+}
+
+/// Arguments of `db snapshot`.
+#[derive(Clone, Debug, Args)]
+pub struct SnapshotArgs {
+    /// Which database.
+    #[command(flatten)]
+    pub target: DbTarget,
+    /// The new folder.
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A file that belongs to it.
+    #[arg(long, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+}
+
+/// Arguments of `db restore`.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// The folder of a snapshot.
+    pub snapshot: PathBuf,
+    /// Which database; the one that --url names is replaced.
+    #[command(flatten)]
+    pub target: DbTarget,
+    /// Name of the database that may be replaced.
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// The snapshot is of a database with another name.
+    #[arg(long)]
+    pub foreign: bool,
+    /// The snapshot may be of an earlier revision than what is there.
+    #[arg(long)]
+    pub older: bool,
 }

@@ -1,4 +1,4 @@
-//! `db status` and `db drift`: what is in a database, against what the scripts and the models say.
+//! `db`: what is in a database, against what the scripts and the models say.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::{Repository, ambient, load, print, repository, say};
+use super::{Repository, ambient, backup, load, print, repository, say};
 use crate::cli::{DbCommand, DbTarget, Place};
 use crate::config::{Config, Database};
 use crate::db::alembic::{Alembic, Graph};
@@ -31,7 +31,9 @@ pub(super) fn run(place: &Place, command: &DbCommand) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let target = match command {
-        DbCommand::Status { target, .. } | DbCommand::Drift { target, .. } => target,
+        DbCommand::Status { target, .. } | DbCommand::Drift { target, .. } | DbCommand::Drill { target, .. } => target,
+        DbCommand::Snapshot(args) => &args.target,
+        DbCommand::Restore(args) => &args.target,
     };
     let database = match chosen(&config, target) {
         Ok(database) => database,
@@ -45,6 +47,9 @@ pub(super) fn run(place: &Place, command: &DbCommand) -> anyhow::Result<Exit> {
     match command {
         DbCommand::Status { expect, json, .. } => office.status(&url, expect.as_deref(), *json),
         DbCommand::Drift { junit, .. } => office.drift(&url, junit.as_deref()),
+        DbCommand::Drill { strict, .. } => Ok(backup::drill(&office, &url, *strict)),
+        DbCommand::Snapshot(args) => Ok(backup::snapshot(&office, &url, args)),
+        DbCommand::Restore(args) => Ok(backup::restore(&office, &url, args)),
     }
 }
 
@@ -71,7 +76,7 @@ fn chosen<'c>(config: &'c Config, target: &DbTarget) -> Result<&'c Database, Str
 }
 
 /// Where an application's database is looked at.
-struct Office<'a> {
+pub(super) struct Office<'a> {
     repository: &'a Repository,
     config: &'a Config,
     database: &'a Database,
@@ -109,8 +114,44 @@ impl<'a> Office<'a> {
         Ok(Self { repository, config, database, ambient, alembic, graph, files })
     }
 
+    /// Id of the database in gates.toml.
+    pub(super) fn id(&self) -> &str {
+        &self.database.id
+    }
+
+    /// The caller's environment.
+    pub(super) fn ambient(&self) -> &Ambient {
+        self.ambient
+    }
+
+    /// The scripts.
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// A folder for what is thrown away.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.repository.gates.scratch(&format!("db-{}", std::process::id()))
+    }
+
+    /// One of PostgreSQL's programs, of the server's version where it is there, else the caller's.
+    pub(super) fn program(&self, name: &str, server: &str) -> Result<PathBuf, String> {
+        let major = server.split(['.', ' ']).next().unwrap_or_default();
+        let path = self.ambient.get("PATH").map(String::as_str).unwrap_or_default();
+        let beside = binaries::system(major, path).map(|found| found.folder.join(name)).filter(|file| file.is_file());
+        let hint = "hint: apt-get install postgresql-client";
+        beside.or_else(|| which::which_in(name, Some(path), "/").ok()).ok_or_else(|| format!("there is no {name} on this machine\n  {hint}"))
+    }
+
+    /// Runs a program that needs no server.
+    pub(super) fn tool(&self, program: &std::path::Path, words: &[&str]) -> Result<String, String> {
+        let args = words.iter().map(|word| (*word).to_owned()).collect();
+        let spec = crate::process::spawn::Spec { exe: program.to_owned(), args, env: self.ambient.clone(), cwd: PathBuf::from("/"), user: None };
+        crate::process::probe::outcome(&spec, std::time::Duration::from_hours(6))
+    }
+
     /// Asks the database itself.
-    fn look(&self, url: &Url) -> (Result<Look, Unasked>, Vec<String>) {
+    pub(super) fn look(&self, url: &Url) -> (Result<Look, Unasked>, Vec<String>) {
         let outside = match Outside::any(url.clone(), self.ambient) {
             Ok(outside) => outside,
             Err(why) => return (Err(Unasked::Unreachable(why)), Vec::new()),
@@ -204,7 +245,7 @@ impl<'a> Office<'a> {
     }
 
     /// A server for as long as something is built. What a killed builder left behind is ended by the next one.
-    fn on_own_server<T>(&self, major: &str, work: &dyn Fn(&Server) -> Result<T, String>) -> Result<T, String> {
+    pub(super) fn on_own_server<T>(&self, major: &str, work: &dyn Fn(&Server) -> Result<T, String>) -> Result<T, String> {
         let gates = &self.repository.gates;
         let io = |cause: std::io::Error| format!("failed to prepare a server: {cause}");
         std::fs::create_dir_all(gates.locks()).map_err(io)?;

@@ -1,5 +1,6 @@
 //! One file a command. The only room that puts the others together.
 
+mod backup;
 mod baseline;
 mod check;
 mod db;

@@ -19,6 +19,15 @@ pub enum Unasked {
     NoPermission(String),
 }
 
+impl Unasked {
+    /// Why, in whole words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Unreachable(why) | Self::NoPermission(why) => why,
+        }
+    }
+}
+
 /// What is in a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {

@@ -4,6 +4,7 @@
 pub mod alembic;
 pub mod look;
 pub mod reference;
+pub mod snapshot;
 mod state;
 
 pub use state::{Compared, Migration, Status, classify};

@@ -12,6 +12,9 @@ use crate::process::spawn::Spec;
 /// Longest time of a statement.
 const LIMIT: Duration = Duration::from_mins(5);
 
+/// Longest time of a dump or a restore.
+const LONG: Duration = Duration::from_hours(6);
+
 /// The URL of a server, taken apart.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
@@ -57,6 +60,17 @@ impl Url {
         let host =
             self.host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or_else(|| self.host.split(':').next().unwrap_or_default(), |(host, _)| host);
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Name of the database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The same server and role, another database.
+    #[must_use]
+    pub fn on(&self, database: &str) -> Self {
+        Self { database: database.to_owned(), ..self.clone() }
     }
 
     /// The secret part.
@@ -124,6 +138,28 @@ impl Outside {
         args.extend(more);
         let spec = Spec { exe: self.psql.clone(), args, env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
         probe::outcome(&spec, LIMIT).map_err(|why| format!("psql at {}: {why}", self.url.place()))
+    }
+
+    /// Its address without the password, which the environment of the tools brings.
+    pub fn address(&self) -> String {
+        self.url.without_password().of(&self.url.database, "postgresql")
+    }
+
+    /// Runs a script of psql, with variables in its environment; gives what it says.
+    pub fn script(&self, file: &Path, variables: &[(&str, String)]) -> Result<String, String> {
+        let words = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned());
+        let args = words.chain([self.address(), "-f".to_owned(), file.display().to_string()]).collect();
+        let mut env = self.env.clone();
+        env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let spec = Spec { exe: self.psql.clone(), args, env, cwd: PathBuf::from("/"), user: None };
+        probe::outcome(&spec, LONG).map_err(|why| format!("psql at {}: {why}", self.url.place()))
+    }
+
+    /// Runs one of PostgreSQL's own programs.
+    pub fn tool(&self, program: &Path, words: &[&str]) -> Result<String, String> {
+        let args = words.iter().map(|word| (*word).to_owned()).collect();
+        let spec = Spec { exe: program.to_owned(), args, env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
+        probe::outcome(&spec, LONG)
     }
 
     /// Runs statements.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::spawn::{Spec, pid_of, signal_group, start};
 
 /// Read of what it says.
-const MOST: u64 = 256 << 10;
+const MOST: u64 = 16 << 20;
 
 /// The standard output of a command that exits with 0 in time.
 pub fn output(spec: &Spec, limit: Duration) -> Result<String, String> {
