@@ -28,6 +28,12 @@ impl GatesDir {
         self.root.join("history.sqlite")
     }
 
+    /// A new folder for a snapshot of a database; never pruned.
+    pub fn snapshot(&self, database: &str) -> PathBuf {
+        let folder = self.root.join("snapshots");
+        (1..=100_000_u32).map(|number| folder.join(format!("{database}-{number}"))).find(|path| !path.exists()).unwrap_or(folder)
+    }
+
     /// All runs.
     pub fn runs(&self) -> PathBuf {
         self.root.join("runs")

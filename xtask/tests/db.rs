@@ -349,3 +349,105 @@ fn a_drill_proves_the_way_back() {
     yard.db("drill", &yard.url(&name), &["--strict"]).exits(1).says("--strict: a snapshot in state populated-unversioned");
     assert!(yard.sandbox.files(".gates/scratch").is_empty(), "nothing is left");
 }
+
+impl Yard {
+    /// What production looks like: populated at a revision, and nobody wrote down which.
+    fn legacy(&self) -> String {
+        let name = self.database(Some("0002"));
+        self.sql(&name, "INSERT INTO items (sku, state, cents) SELECT 'sku ' || n, 'sold', n FROM generate_series(1, 300) n; DROP TABLE alembic_version");
+        name
+    }
+
+    fn items(&self, name: &str) -> String {
+        self.server.sql(Some(name), "SELECT count(*) || '/' || sum(cents) FROM items").expect("asked").into_iter().flatten().flatten().collect()
+    }
+
+    fn bootstrap(&self, name: &str, more: &[&str]) -> Transcript {
+        self.db("bootstrap", &self.url(name), more)
+    }
+}
+
+#[test]
+fn a_populated_database_without_a_revision_is_brought_to_the_head() {
+    let yard = yard();
+    let name = yard.legacy();
+    let before = yard.items(&name);
+    let told = yard.bootstrap(&name, &[]).exits(1).says("nothing was changed: its schema is that of 0002").says(&format!("--stamp 0002 --confirm {name}"));
+    assert!(told.stdout.contains("nearest    0002: the same schema"), "{told}");
+    yard.bootstrap(&name, &["--stamp", "0002"]).exits(2).says("it is not confirmed");
+    yard.bootstrap(&name, &["--stamp", "0002", "--confirm", "production"]).exits(2).says("is not the database that --url names");
+    yard.bootstrap(&name, &["--stamp", "0003", "--confirm", &name]).exits(1).says("differs from what 0003 makes").says("missing: table public.sales");
+    yard.bootstrap(&name, &["--stamp", "head", "--confirm", &name]).exits(2).says("the scripts have no revision `head`");
+    assert_eq!((yard.status(&name, &[]).0.as_str(), yard.items(&name)), ("populated-unversioned", before.clone()), "nothing was changed");
+    assert!(!yard.sandbox.path(".gates/snapshots").exists());
+
+    let told = yard.bootstrap(&name, &["--stamp", "0002", "--confirm", &name]).exits(0);
+    assert!(told.stdout.contains(&format!("at-head  {name}: stamped 0002, upgraded to 0003")), "{told}");
+    assert_eq!((yard.status(&name, &["--expect", "head"]).2, yard.items(&name)), (0, before.clone()));
+    yard.bootstrap(&name, &["--stamp", "0002", "--confirm", &name]).exits(1).says("there is nothing to do");
+
+    // The snapshot that was taken first is the way back.
+    let snapshot = yard.sandbox.path(&format!(".gates/snapshots/{name}-1")).display().to_string();
+    yard.db("restore", &yard.url(&name), &[&snapshot, "--confirm", &name]).exits(0);
+    assert_eq!((yard.status(&name, &[]).0.as_str(), yard.items(&name)), ("populated-unversioned", before));
+}
+
+#[test]
+fn bootstrap_refuses_every_other_state_with_the_next_command() {
+    let yard = yard();
+    let refused = |name: &str, state: &str, next: &str| {
+        yard.bootstrap(name, &["--stamp", "0002", "--confirm", name]).exits(1).says(next);
+        assert_eq!(yard.status(name, &[]).0, state);
+    };
+    refused(&yard.database(None), "empty", "alembic upgrade head");
+    refused(&yard.database(Some("0001")), "behind", "alembic upgrade 0003");
+    let half = yard.database(Some("0002"));
+    yard.sql(&half, "ALTER TABLE items DROP COLUMN notes");
+    refused(&half, "partly-migrated", "compare the lines above");
+    let unknown = yard.database(Some("head"));
+    yard.sql(&unknown, "UPDATE alembic_version SET version_num = 'beef'");
+    refused(&unknown, "unknown-revision", "never stamp over it");
+    let other = yard.legacy();
+    yard.sql(&other, "CREATE TABLE extra (a int)");
+    yard.bootstrap(&other, &[]).exits(1).says("no revision makes this schema");
+    yard.bootstrap(&other, &["--stamp", "0002", "--confirm", &other]).exits(1).says("extra: table public.extra");
+}
+
+#[test]
+fn of_two_bootstraps_at_once_one_refuses() {
+    let yard = yard();
+    let name = yard.legacy();
+    let url = yard.url(&name);
+    yard.bootstrap(&name, &[]).exits(1); // the schemas of the revisions are known from now on
+    let args = ["db", "bootstrap", "--url", &url, "--stamp", "0002", "--confirm", &name];
+    let start = || yard.sandbox.command(&args).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let (one, two) = (start(), start());
+    let ends = [one, two].map(|child| child.wait_with_output().expect("it ends"));
+    let codes: Vec<Option<i32>> = ends.iter().map(|end| end.status.code()).collect();
+    let said: String = ends.iter().map(|end| String::from_utf8_lossy(&end.stderr).into_owned()).collect();
+    assert!(codes.contains(&Some(0)) && codes.contains(&Some(1)), "{codes:?}\n{said}");
+    assert!(said.contains("another bootstrap") || said.contains("there is nothing to do"), "{said}");
+    assert_eq!(yard.status(&name, &["--expect", "head"]).2, 0);
+}
+
+#[test]
+fn an_upgrade_that_fails_says_where_it_stopped_and_how_to_go_back() {
+    let yard = yard();
+    let name = yard.legacy();
+    let before = yard.items(&name);
+    let script = yard.sandbox.read("alembic/versions/0003.py");
+    // It fails on rows alone, so that an empty database still tells what the revision makes.
+    yard.sandbox.write(
+        "alembic/versions/0003.py",
+        &script.replace("op.execute(", "op.execute(\"SELECT 1 / (SELECT count(*) - count(*) FROM items HAVING count(*) > 0)\") or op.execute("),
+    );
+    let told = yard.bootstrap(&name, &["--stamp", "0002", "--confirm", &name]).exits(1);
+    assert!(told.stderr.contains("alembic upgrade head: ") && told.stderr.contains("division by zero"), "{told}");
+    assert!(told.stderr.contains("the database is behind") && told.stderr.contains("db restore"), "{told}");
+    assert_eq!((yard.status(&name, &[]).0.as_str(), yard.items(&name)), ("behind", before), "nothing is lost");
+    yard.sandbox.write("alembic/versions/0003.py", &script);
+    let python = demo_tool("demo/backend/.venv/bin/python");
+    let output = Command::new(python).args(["-m", "alembic", "upgrade", "0003"]).current_dir(yard.sandbox.root()).env("DATABASE_URL", yard.url(&name)).output();
+    assert!(output.expect("it starts").status.success(), "the printed next command mends it");
+    assert_eq!(yard.status(&name, &["--expect", "head"]).2, 0);
+}

@@ -33,6 +33,8 @@ pub enum DbCommand {
     Snapshot(SnapshotArgs),
     /// Put a snapshot into a new database, compare it with the manifest, and only then change the names.
     Restore(RestoreArgs),
+    /// Give a populated database without a revision the one that its schema has, and upgrade it.
+    Bootstrap(BootstrapArgs),
     /// Snapshot, restore on a server of our own, comparison.
     Drill {
         /// Which database.
@@ -84,4 +86,21 @@ pub struct RestoreArgs {
     /// The snapshot may be of an earlier revision than what is there.
     #[arg(long)]
     pub older: bool,
+}
+
+/// Arguments of `db bootstrap`.
+#[derive(Clone, Debug, Args)]
+pub struct BootstrapArgs {
+    /// Which database.
+    #[command(flatten)]
+    pub target: DbTarget,
+    /// The revision that its schema has. Without it: what was found, and a proposal.
+    #[arg(long, value_name = "REV")]
+    pub stamp: Option<String>,
+    /// Name of the database that is changed.
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// New folder of the snapshot that is taken first. Default: below .gates/snapshots.
+    #[arg(long, value_name = "DIR")]
+    pub snapshot: Option<PathBuf>,
 }

@@ -16,18 +16,18 @@ use crate::rundir::write_atomic;
 use crate::text::{plural, size};
 
 /// Why a step went wrong, with the exit status that it means.
-type Refused = (Exit, String);
+pub(super) type Refused = (Exit, String);
 
-fn environment(why: String) -> Refused {
+pub(super) fn environment(why: String) -> Refused {
     (Exit::Environment, why)
 }
 
-fn no(why: String) -> Refused {
+pub(super) fn no(why: String) -> Refused {
     (Exit::Fail, why)
 }
 
 /// Says why, and what it means.
-fn told(result: Result<Exit, Refused>) -> Exit {
+pub(super) fn told(result: Result<Exit, Refused>) -> Exit {
     result.unwrap_or_else(|(exit, why)| {
         say(&format!("error: {why}"));
         exit
@@ -47,7 +47,7 @@ pub(super) fn snapshot(office: &Office<'_>, url: &Url, args: &SnapshotArgs) -> E
 }
 
 /// Makes a snapshot in a new folder.
-fn take(office: &Office<'_>, url: &Url, out: &Path, files: &[PathBuf]) -> Result<Manifest, Refused> {
+pub(super) fn take(office: &Office<'_>, url: &Url, out: &Path, files: &[PathBuf]) -> Result<Manifest, Refused> {
     if out.exists() {
         return Err((Exit::Usage, format!("{} is there already\n  hint: name a new folder", out.display())));
     }
@@ -200,7 +200,7 @@ fn compare(office: &Office<'_>, url: &Url, manifest: &Manifest) -> Result<(), Re
 }
 
 /// The counts alone: the script without its dump.
-fn counted(outside: &Outside) -> Result<BTreeMap<String, Held>, String> {
+pub(super) fn counted(outside: &Outside) -> Result<BTreeMap<String, Held>, String> {
     let folder = std::env::temp_dir().join(format!("gates-count-{}-{}.sql", std::process::id(), stamp()));
     let script: Vec<&str> = SCRIPT.lines().filter(|line| !line.starts_with("\\!") && !line.starts_with("\\setenv") && !line.contains("\\gset")).collect();
     write_atomic(&folder, script.join("\n").as_bytes()).map_err(|cause| format!("failed to write {}: {cause}", folder.display()))?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::{Repository, ambient, backup, load, print, repository, say};
+use super::{Repository, ambient, backup, bootstrap, load, print, repository, say};
 use crate::cli::{DbCommand, DbTarget, Place};
 use crate::config::{Config, Database};
 use crate::db::alembic::{Alembic, Graph};
@@ -34,6 +34,7 @@ pub(super) fn run(place: &Place, command: &DbCommand) -> anyhow::Result<Exit> {
         DbCommand::Status { target, .. } | DbCommand::Drift { target, .. } | DbCommand::Drill { target, .. } => target,
         DbCommand::Snapshot(args) => &args.target,
         DbCommand::Restore(args) => &args.target,
+        DbCommand::Bootstrap(args) => &args.target,
     };
     let database = match chosen(&config, target) {
         Ok(database) => database,
@@ -50,6 +51,7 @@ pub(super) fn run(place: &Place, command: &DbCommand) -> anyhow::Result<Exit> {
         DbCommand::Drill { strict, .. } => Ok(backup::drill(&office, &url, *strict)),
         DbCommand::Snapshot(args) => Ok(backup::snapshot(&office, &url, args)),
         DbCommand::Restore(args) => Ok(backup::restore(&office, &url, args)),
+        DbCommand::Bootstrap(args) => Ok(bootstrap::bootstrap(&office, &url, args)),
     }
 }
 
@@ -167,12 +169,7 @@ impl<'a> Office<'a> {
         if let Some(unknown) = expected.filter(|revision| !self.graph.knows(revision)) {
             anyhow::bail!("--expect: the scripts have no revision `{unknown}`\n  hint: head, or one of {}", self.known());
         }
-        let (seen, lines) = self.look(url);
-        let compared = match &seen {
-            Ok(seen) if !lines.is_empty() || !seen.revisions.is_empty() => self.compared(seen, &lines),
-            _ => Compared::default(),
-        };
-        let status = classify(&seen, &self.graph, expected, &compared);
+        let (status, _) = self.state_for(url, expected);
         let wanted = expected.or(self.graph.heads.first().map(String::as_str)).unwrap_or_default();
         let at = matches!(status.state, Migration::AtHead | Migration::Behind) && status.revisions == [wanted];
         let holds = expect.is_none() || at;
@@ -192,11 +189,46 @@ impl<'a> Office<'a> {
         })
     }
 
-    fn known(&self) -> String {
+    /// The state, with the comparison that it rests on.
+    pub(super) fn state(&self, url: &Url) -> (Status, Compared) {
+        self.state_for(url, None)
+    }
+
+    fn state_for(&self, url: &Url, expected: Option<&str>) -> (Status, Compared) {
+        let (seen, lines) = self.look(url);
+        let compared = match &seen {
+            Ok(seen) if !lines.is_empty() || !seen.revisions.is_empty() => self.compared(seen, &lines),
+            _ => Compared::default(),
+        };
+        (classify(&seen, &self.graph, expected, &compared), compared)
+    }
+
+    /// The address as the application's own driver wants it.
+    fn driver(&self, url: &Url) -> String {
+        url.of(url.database(), &self.database.url_scheme)
+    }
+
+    /// Writes a revision.
+    pub(super) fn stamp(&self, revision: &str, url: &Url) -> Result<(), String> {
+        self.alembic.stamp(revision, &self.driver(url))
+    }
+
+    /// Runs what is pending.
+    pub(super) fn upgrade(&self, url: &Url) -> Result<(), String> {
+        self.alembic.upgrade("head", &self.driver(url))
+    }
+
+    /// Where snapshots lie that nobody named.
+    pub(super) fn snapshots(&self, database: &str) -> PathBuf {
+        self.repository.gates.snapshot(database)
+    }
+
+    /// Ids of the revisions.
+    pub(super) fn known(&self) -> String {
         self.graph.order.iter().map(|revision| revision.id.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    fn tell(&self, status: &Status, expected: Option<(&str, bool)>) {
+    pub(super) fn tell(&self, status: &Status, expected: Option<(&str, bool)>) {
         let sentence = Migration::ALL.iter().find(|(state, _)| *state == status.state).map_or("", |(_, sentence)| sentence);
         print(&format!("{}  {}: {sentence}", status.state.word(), self.database.id));
         let row = |name: &str, value: &str| {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod baseline;
+mod bootstrap;
 mod check;
 mod db;
 mod doctor;

@@ -117,7 +117,7 @@ impl Alembic {
         let mut env = self.env.clone();
         env.extend(url.map(|url| (self.url_env.clone(), url.to_owned())));
         let spec = Spec { exe: self.python.clone(), args, env, cwd: self.cwd.clone(), user: None };
-        probe::outcome(&spec, LIMIT).map_err(|why| why.lines().last().unwrap_or_default().to_owned())
+        probe::outcome(&spec, LIMIT).map_err(|why| said(&why).to_owned())
     }
 
     /// Revisions and heads.
@@ -134,6 +134,12 @@ impl Alembic {
         self.python(words, Some(url)).map(|_| ()).map_err(|why| format!("alembic upgrade {revision}: {why}"))
     }
 
+    /// Writes a revision without running anything.
+    pub fn stamp(&self, revision: &str, url: &str) -> Result<(), String> {
+        let words = ["-m", "alembic", "-c", &self.ini.display().to_string(), "stamp", revision].map(str::to_owned).to_vec();
+        self.python(words, Some(url)).map(|_| ()).map_err(|why| format!("alembic stamp {revision}: {why}"))
+    }
+
     /// Makes what the models say in an empty database.
     pub fn create_all(&self, url: &str) -> Result<(), String> {
         let words = vec!["-c".to_owned(), CREATE.to_owned(), self.ini.display().to_string()];
@@ -141,9 +147,22 @@ impl Alembic {
     }
 }
 
+/// The line of a trace that says what went wrong: the last one that begins with an exception, for notes may follow it.
+fn said(trace: &str) -> &str {
+    let names = |line: &&str| !line.starts_with(' ') && line.split_once(':').is_some_and(|(name, _)| name.ends_with("Error") || name.ends_with("Exception"));
+    trace.lines().rev().find(names).or_else(|| trace.lines().last()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_is_cut_to_what_it_says() {
+        let trace = "Traceback:\n  File x\nsqlalchemy.exc.DataError: division by zero\n[SQL: SELECT 1/0]\n(Background on this error at: x)";
+        assert_eq!(said(trace), "sqlalchemy.exc.DataError: division by zero");
+        assert_eq!(said("FAILED: No such revision 'x'"), "FAILED: No such revision 'x'");
+    }
 
     #[test]
     fn what_follows_what() {

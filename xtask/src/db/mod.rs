@@ -2,6 +2,7 @@
 //! that is, and what to do next. Knows PostgreSQL and Alembic, no gate.
 
 pub mod alembic;
+pub mod lock;
 pub mod look;
 pub mod reference;
 pub mod snapshot;

@@ -155,6 +155,13 @@ impl Outside {
         probe::outcome(&spec, LONG).map_err(|why| format!("psql at {}: {why}", self.url.place()))
     }
 
+    /// A session that is fed statements and ends with its input.
+    pub fn session(&self) -> Result<std::process::Child, String> {
+        let words = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned());
+        let spec = Spec { exe: self.psql.clone(), args: words.chain([self.address()]).collect(), env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
+        crate::process::spawn::start_fed(&spec).map_err(|cause| format!("psql: {cause}"))
+    }
+
     /// Runs one of PostgreSQL's own programs.
     pub fn tool(&self, program: &Path, words: &[&str]) -> Result<String, String> {
         let args = words.iter().map(|word| (*word).to_owned()).collect();

@@ -48,6 +48,16 @@ pub fn start_beside(spec: &Spec) -> io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
+/// Starts a process that is fed and read by pipes, in a group of its own.
+pub fn start_fed(spec: &Spec) -> io::Result<Child> {
+    let mut command = command(&spec.exe);
+    command.args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn()
+}
+
 /// The plain command behind every process of this program.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
 pub(super) fn command(program: &Path) -> Command {
