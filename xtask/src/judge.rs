@@ -4,7 +4,7 @@
 mod criteria;
 mod quarantine;
 
-pub use criteria::{Finding, Measured, Met, Observed, criterion};
+pub use criteria::{Finding, Measured, Met, Observed, criterion, moved};
 pub use quarantine::Excuse;
 
 use std::collections::BTreeSet;

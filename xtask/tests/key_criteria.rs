@@ -113,3 +113,12 @@ fn measures_come_from_the_gates() {
         sandbox.run(&["gate", "p"]).exits(code).says(said);
     }
 }
+
+#[test]
+fn iterations_of_different_code_judge_nothing() {
+    let manifest = with("title = 'flakes'\nmetric = 'flaky'\nmax = 0").replace("run = ['true']", "shell = 'echo x >> code'");
+    let sandbox = Sandbox::new(&manifest);
+    sandbox.write("code", "x");
+    sandbox.commit();
+    sandbox.run(&["gate", "p"]).exits(0).says("flakes: not judged: the source changed while the gates ran");
+}

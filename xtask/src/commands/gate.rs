@@ -82,15 +82,17 @@ fn url_password(task: &Task) -> Option<String> {
     url.password().map(str::to_owned)
 }
 
-/// The runner is gone without a word: its journal says how far it came, and what it says is red.
+/// The runner is gone without a word: its journal says how far it came. What was cut is red; a journal with its end and every file that it
+/// names says what it says, whoever was killed after it.
 fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) -> Exit {
     say(&format!("error: the runner was ended by {how}; making the reports from its journal"));
     let run = repository.gates.run(run);
-    if run.path().is_dir() {
-        let finished = finish(&run, program(&ambient()), Proof::Digest);
-        end(repository, &finished, output, false);
+    if !run.path().is_dir() {
+        return Exit::Broken;
     }
-    Exit::Broken
+    let finished = finish(&run, program(&ambient()), Proof::Digest);
+    end(repository, &finished, output, false);
+    finished.exit
 }
 
 /// The history and the last lines. The history is no evidence: a run that cannot be written into it keeps its verdict, and is taken in

@@ -125,6 +125,12 @@ pub fn criterion(wanted: &Criterion, seen: &Observed) -> Finding {
     Finding { id: wanted.id.clone(), met: if holds { Met::Yes } else { Met::No }, observed, line }
 }
 
+/// A criterion of a run whose source changed while its gates ran: what was seen is not of one code.
+pub fn moved(wanted: &Criterion) -> Finding {
+    let line = format!("{}: not judged: the source changed while the gates ran", wanted.title);
+    Finding { id: wanted.id.clone(), met: Met::NotJudged, observed: String::new(), line }
+}
+
 /// A number that gates report: the worst value of any iteration counts, and one that is missing is never met.
 fn measure(wanted: &Criterion, seen: &Observed) -> Finding {
     let name = wanted.metric.word();

@@ -22,7 +22,10 @@ impl Record {
     /// The criteria of a phase with what was seen. A narrowed run judges none.
     pub fn criteria(&self, phase: &PlannedPhase) -> Vec<Finding> {
         let whole = self.head.partial.is_none() && self.refused.is_none();
-        phase.criteria.iter().filter(|_| whole).map(|wanted| judge::criterion(wanted, &self.observed(&wanted.gates))).collect()
+        // Iterations of different code are not iterations of one thing.
+        let moved = self.source_end.is_some() && !self.source_held();
+        let judged = |wanted: &crate::model::Criterion| if moved { judge::moved(wanted) } else { judge::criterion(wanted, &self.observed(&wanted.gates)) };
+        phase.criteria.iter().filter(|_| whole).map(judged).collect()
     }
 
     /// A criterion that does not hold, or that cannot be judged where it must be.
