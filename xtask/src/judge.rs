@@ -89,9 +89,10 @@ pub fn attempt(terms: Terms<'_>, facts: &AttemptFacts) -> Judgement {
     Judgement { verdict, why, unreported, flaked: flaked(facts), red, unnamed, quarantined, inventory, only_cases, totals }
 }
 
-/// Whatever is red in an attempt is excused by a quarantine, as far as one attempt can tell.
-pub fn is_excused(judged: &Judgement, entries: &[Quarantine]) -> bool {
-    !entries.is_empty() && quarantine::is_excused(judged, &quarantine::excuses(std::slice::from_ref(judged), entries))
+/// Whatever is red in the newest attempt is excused by a quarantine, as far as the attempts so far can tell.
+pub fn is_excused(attempts: &[Judgement], entries: &[Quarantine]) -> bool {
+    let newest = attempts.last().filter(|_| !entries.is_empty());
+    newest.is_some_and(|newest| quarantine::is_excused(newest, &quarantine::excuses(attempts, entries)))
 }
 
 fn flaked(facts: &AttemptFacts) -> Option<(u64, String)> {
@@ -209,19 +210,22 @@ impl Judging {
 
     fn expectations(&mut self, terms: Terms<'_>, facts: &AttemptFacts) {
         // What was stopped or could not be read has said so already.
-        if !terms.reports || facts.stopped.is_some() || facts.reports.iter().any(|report| report.state != ReportState::Valid) {
+        if facts.stopped.is_some() || facts.reports.iter().any(|report| report.state != ReportState::Valid) {
             return;
         }
         if facts.reports.is_empty() && facts.steps.iter().any(|step| !step.accepted()) {
             return; // a step before the reporting one failed, which is told
         }
-        if self.totals.tests == 0 {
-            self.worsen(Verdict::Broken, "the report holds no case".to_owned());
-            return;
-        }
         if let (count @ 1.., first) = (facts.gone.0, facts.gone.1.first()) {
             let first = first.map(|case| format!(": {case}")).unwrap_or_default();
             self.fail_hard(format!("{} of gates.baseline missing{first}", plural(count, "case")));
+        }
+        if !terms.reports {
+            return;
+        }
+        if self.totals.tests == 0 {
+            self.worsen(Verdict::Broken, "the report holds no case".to_owned());
+            return;
         }
         let executed = self.totals.executed();
         if executed < terms.expect.min_tests {

@@ -56,6 +56,9 @@ impl Exit {
 /// Name of the case that stands for an exit status which no report explains.
 pub const UNREPORTED: &str = "unreported failure";
 
+/// Why a trial of a hunt is partial.
+pub const PROVOKED: &str = "provoked by hunt";
+
 /// Name of the case that stands for a database that could not be migrated.
 pub const MIGRATE: &str = "migrate";
 

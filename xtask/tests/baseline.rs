@@ -41,3 +41,21 @@ fn only_what_passed_is_accepted() {
     sandbox.write("gates.baseline", "k::a\n");
     sandbox.run(&["gate", "p"]).exits(2).says("gates.baseline:1: a case before the first [GATE]");
 }
+
+#[test]
+fn a_gate_that_no_longer_reports_or_is_gone_loses_no_case_unseen() {
+    let sandbox = Sandbox::new(&gate(&["a", "b"]));
+    sandbox.run(&["gate", "p"]).exits(0);
+    sandbox.run(&["baseline", "accept", "g"]).exits(0);
+    let silent = "schema = 1\n[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'me'\nrun = ['true']\n";
+    sandbox.write("gates.toml", silent);
+    sandbox.run(&["gate", "p"]).exits(1).says("2 cases of gates.baseline missing: k::a");
+    sandbox.write("gates.toml", &gate(&["a"]).replace("gate.g]", "gate.h]").replace("'g'", "'h'"));
+    sandbox.run(&["gate", "p"]).exits(2).says("gates.baseline names 2 cases of gate `g`, which is not in gates.toml");
+    sandbox.write("gates.baseline", "");
+    sandbox.run(&["gate", "p"]).exits(0);
+    sandbox.write("gates.baseline", "[g]\nk::a\nk::b\n");
+    let told = sandbox.run(&["baseline", "accept", "h"]).exits(0);
+    assert_eq!(told.stdout, "removed g: 2 cases, with the gate\n");
+    sandbox.run(&["gate", "p"]).exits(0);
+}

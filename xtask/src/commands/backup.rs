@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::db::Office;
 use super::{print, say};
 use crate::cli::{RestoreArgs, SnapshotArgs};
+use crate::db::Migration;
 use crate::db::look;
-use crate::db::snapshot::{DUMP, Held, Manifest, SCRIPT, digest, tables};
-use crate::db::{Compared, Migration, classify};
+use crate::db::snapshot::{DUMP, Held, Manifest, digest, script, tables};
 use crate::model::Exit;
-use crate::postgres::{Outside, Url};
+use crate::postgres::{Outside, Url, literal, major, quoted};
 use crate::rundir::write_atomic;
 use crate::text::{plural, size};
 
@@ -52,8 +52,9 @@ pub(super) fn take(office: &Office<'_>, url: &Url, out: &Path, files: &[PathBuf]
         return Err((Exit::Usage, format!("{} is there already\n  hint: name a new folder", out.display())));
     }
     let outside = Outside::any(url.clone(), office.ambient()).map_err(environment)?;
+    // A stamp that lies is no state to come back to.
+    let (status, _) = office.state(url);
     let (seen, lines) = office.look(url);
-    let state = classify(&seen, office.graph(), None, &Compared::default()).state;
     let seen = seen.map_err(|unasked| environment(unasked.why().to_owned()))?;
     let dump = office.program("pg_dump", &seen.server).map_err(environment)?;
     let io = |cause: std::io::Error| environment(format!("failed to write {}: {cause}", out.display()));
@@ -64,7 +65,7 @@ pub(super) fn take(office: &Office<'_>, url: &Url, out: &Path, files: &[PathBuf]
         manifest.taken = now.unwrap_or_default();
         office.id().clone_into(&mut manifest.id);
         (manifest.database, manifest.server) = (seen.database.clone(), seen.server.clone());
-        state.word().clone_into(&mut manifest.state);
+        status.state.word().clone_into(&mut manifest.state);
         manifest.revisions.clone_from(&seen.revisions);
         (manifest.fingerprint, manifest.tables) = (digest(&lines), counted);
         manifest.write(out).map_err(environment)?;
@@ -93,12 +94,8 @@ fn fill(outside: &Outside, dump: &Path, out: &Path, files: &[PathBuf]) -> Result
 
 /// One transaction sees what is dumped and what is counted.
 fn dumped(outside: &Outside, dump: &Path, file: &Path) -> Result<BTreeMap<String, Held>, String> {
-    let script = file.with_extension("sql");
-    write_atomic(&script, SCRIPT.as_bytes()).map_err(|cause| format!("failed to write {}: {cause}", script.display()))?;
     let variables = [("GATES_DUMP", dump.display().to_string()), ("GATES_FILE", file.display().to_string()), ("GATES_URL", outside.address())];
-    let said = outside.script(&script, &variables);
-    std::fs::remove_file(&script).ok();
-    let said = said?;
+    let said = outside.script(file.parent().unwrap_or(Path::new("/")), &script(true), &variables)?;
     if said.contains("dump failed") || !file.is_file() {
         return Err(format!("pg_dump did not make {}", file.display()));
     }
@@ -112,14 +109,14 @@ pub(super) fn restore(office: &Office<'_>, url: &Url, args: &RestoreArgs) -> Exi
 fn bring_back(office: &Office<'_>, url: &Url, args: &RestoreArgs) -> Result<Exit, Refused> {
     let folder = std::path::absolute(&args.snapshot).unwrap_or_else(|_| args.snapshot.clone());
     // 1. the snapshot is whole  2. it belongs here  3. a new database is what it says  4. only then the names change
-    let manifest = proven(office, &folder)?;
     let server = Outside::any(url.on("postgres"), office.ambient()).map_err(environment)?;
+    let manifest = proven(office, &server, &folder)?;
     let target = url.database().to_owned();
     let there = there(&server, &target)?;
     belongs(office, url, args, &manifest, there)?;
     let stamp = stamp();
     let fresh = format!("{target}_restoring_{stamp}");
-    let made = restored(office, &server, url, &folder, &manifest, &fresh);
+    let made = restored(office, &server, url, &folder, &manifest, &fresh, true);
     if let Err(refused) = made {
         server.sql(None, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&fresh))).ok();
         return Err(refused);
@@ -137,24 +134,28 @@ fn bring_back(office: &Office<'_>, url: &Url, args: &RestoreArgs) -> Result<Exit
 }
 
 /// Reads the snapshot to its end: a table of contents alone does not show that the rest was cut off.
-fn proven(office: &Office<'_>, folder: &Path) -> Result<Manifest, Refused> {
+fn proven(office: &Office<'_>, outside: &Outside, folder: &Path) -> Result<Manifest, Refused> {
     let manifest = Manifest::read(folder).map_err(no)?;
     let program = office.program("pg_restore", &manifest.server).map_err(environment)?;
-    let read = office.tool(&program, &["-f", "/dev/null", &folder.join(DUMP).display().to_string()]);
+    let read = outside.tool(&program, &["-f", "/dev/null", &folder.join(DUMP).display().to_string()]);
     read.map_err(|why| no(format!("{}: {DUMP} cannot be read to its end: {why}", folder.display())))?;
     Ok(manifest)
 }
 
 fn there(server: &Outside, name: &str) -> Result<bool, Refused> {
-    let rows = server.sql(None, &format!("SELECT 1 FROM pg_database WHERE datname = '{}'", name.replace('\'', "''")));
+    let rows = server.sql(None, &format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(name)));
     Ok(!rows.map_err(environment)?.is_empty())
 }
 
 /// A snapshot of something else, or from before what is there now, replaces nothing unless somebody says so.
 fn belongs(office: &Office<'_>, url: &Url, args: &RestoreArgs, manifest: &Manifest, there: bool) -> Result<(), Refused> {
     let target = url.database();
-    if manifest.id != office.id() || manifest.database != target && !args.foreign {
-        let of = format!("the snapshot is of database {} ({}), and {target} ({}) is to be replaced", manifest.database, manifest.id, office.id());
+    if manifest.id != office.id() {
+        let of = format!("the snapshot is of [database.{}], and this is [database.{}]", manifest.id, office.id());
+        return Err(no(format!("{of}\n  hint: name the database that it was taken of")));
+    }
+    if manifest.database != target && !args.foreign {
+        let of = format!("the snapshot is of database {}, and {target} is to be replaced", manifest.database);
         return Err(no(format!("{of}\n  hint: --foreign, if it is meant for another name")));
     }
     if !there {
@@ -178,13 +179,14 @@ fn belongs(office: &Office<'_>, url: &Url, args: &RestoreArgs, manifest: &Manife
 }
 
 /// The snapshot in a new database, compared.
-fn restored(office: &Office<'_>, server: &Outside, url: &Url, folder: &Path, manifest: &Manifest, name: &str) -> Result<(), Refused> {
+fn restored(office: &Office<'_>, server: &Outside, url: &Url, folder: &Path, manifest: &Manifest, name: &str, grants: bool) -> Result<(), Refused> {
     server.sql(None, &format!("CREATE DATABASE {} TEMPLATE template0", quoted(name))).map_err(environment)?;
     let address = url.on(name);
     let outside = Outside::any(address.clone(), office.ambient()).map_err(environment)?;
     let program = office.program("pg_restore", &manifest.server).map_err(environment)?;
-    let words =
-        ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "-w", "-d", &outside.address(), &folder.join(DUMP).display().to_string()];
+    let (address_of, dump) = (outside.address(), folder.join(DUMP).display().to_string());
+    let mut words = vec!["--exit-on-error", "--single-transaction", "--no-owner", "-w", "-d", &address_of, &dump];
+    words.extend((!grants).then_some("--no-privileges"));
     outside.tool(&program, &words).map_err(|why| no(format!("the snapshot cannot be restored: {why}")))?;
     compare(office, &address, manifest)
 }
@@ -194,18 +196,16 @@ fn compare(office: &Office<'_>, url: &Url, manifest: &Manifest) -> Result<(), Re
     let outside = Outside::any(url.clone(), office.ambient()).map_err(environment)?;
     let seen = look::look(&outside).map_err(|unasked| environment(unasked.why().to_owned()))?;
     let lines = look::fingerprint(&outside).map_err(|unasked| environment(unasked.why().to_owned()))?;
-    let counted = counted(&outside).map_err(environment)?;
+    let counted = counted(office, &outside).map_err(environment)?;
     let differences = manifest.differences(&seen.revisions, &digest(&lines), &counted);
     if differences.is_empty() { Ok(()) } else { Err(no(format!("what was restored is not what the snapshot says: {}", differences.join("; ")))) }
 }
 
-/// The counts alone: the script without its dump.
-pub(super) fn counted(outside: &Outside) -> Result<BTreeMap<String, Held>, String> {
-    let folder = std::env::temp_dir().join(format!("gates-count-{}-{}.sql", std::process::id(), stamp()));
-    let script: Vec<&str> = SCRIPT.lines().filter(|line| !line.starts_with("\\!") && !line.starts_with("\\setenv") && !line.contains("\\gset")).collect();
-    write_atomic(&folder, script.join("\n").as_bytes()).map_err(|cause| format!("failed to write {}: {cause}", folder.display()))?;
-    let said = outside.script(&folder, &[]);
-    std::fs::remove_file(&folder).ok();
+/// The counts alone.
+pub(super) fn counted(office: &Office<'_>, outside: &Outside) -> Result<BTreeMap<String, Held>, String> {
+    let folder = office.scratch();
+    let said = outside.script(&folder, &script(false), &[]);
+    std::fs::remove_dir(&folder).ok(); // it stays where a drill has more in it
     tables(&said?)
 }
 
@@ -242,13 +242,13 @@ fn drilled(office: &Office<'_>, url: &Url, strict: bool) -> Result<Exit, Refused
         if strict && !valid {
             return Err(no(format!("--strict: a snapshot in state {} has no revision to come back to", manifest.state)));
         }
-        proven(office, &out)?;
+        proven(office, &Outside::any(url.clone(), office.ambient()).map_err(environment)?, &out)?;
         let done = office.on_own_server(&major(&manifest.server).to_string(), &|server| {
             let name = server.create("drill", None)?;
             let address = Url::parse(&server.url(&name, "postgresql"))?;
             let own = Outside::any(address.on("postgres"), office.ambient())?;
             server.drop_database(&name)?;
-            Ok(restored(office, &own, &address, &out, &manifest, &name))
+            Ok(restored(office, &own, &address, &out, &manifest, &name, false)) // its roles are not on our server
         });
         done.map_err(environment)??;
         cut_is_refused(&out)?;
@@ -270,14 +270,6 @@ fn cut_is_refused(folder: &Path) -> Result<(), Refused> {
         Err(_) => Ok(()),
         Ok(_) => Err((Exit::Broken, "a snapshot that was cut in half was not refused".to_owned())),
     }
-}
-
-fn major(version: &str) -> u32 {
-    version.split(|c: char| !c.is_ascii_digit()).next().and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn stamp() -> String {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::{Repository, ambient, load, print, repository, say};
 use crate::baseline::{Baseline, FILE};
 use crate::cli::Place;
+use crate::config::Config;
 use crate::journal;
 use crate::model::{Exit, ReportState};
 use crate::record::{JobRecord, Record};
@@ -14,8 +15,21 @@ use crate::report::{Proof, load as load_cases};
 use crate::rundir::{RunDir, short, write_atomic};
 use crate::text::{closest, plural, visible};
 
-/// The committed baseline of a repository; empty where there is none.
-pub(super) fn read(repository: &Repository) -> Result<Baseline, String> {
+/// The committed baseline. A gate that gates.toml no longer has would take its cases with it unseen.
+pub(super) fn known(repository: &Repository, config: &Config) -> Result<Baseline, String> {
+    let baseline = read(repository)?;
+    match baseline.gates.iter().find(|(gate, cases)| !config.gates.contains_key(*gate) && !cases.is_empty()) {
+        None => Ok(baseline),
+        Some((gate, cases)) => Err(format!(
+            "{FILE} names {} of gate `{gate}`, which is not in {}\n  hint: `baseline accept` of another gate takes them out, and says so",
+            plural(cases.len() as u64, "case"),
+            config.file
+        )),
+    }
+}
+
+/// The file as it is; empty where there is none.
+fn read(repository: &Repository) -> Result<Baseline, String> {
     match std::fs::read_to_string(repository.root.join(FILE)) {
         Ok(text) => Baseline::parse(&text).map_err(|why| format!("{why}\n  hint: `baseline accept GATE` writes it")),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Baseline::default()),
@@ -45,7 +59,9 @@ pub(super) fn accept(place: &Place, gates: &[String]) -> anyhow::Result<Exit> {
             print(&format!("removed {gate}: {}", visible(name)));
         }
     }
-    // A gate that gates.toml no longer has keeps nothing here.
+    for (gate, cases) in baseline.gates.iter().filter(|(gate, _)| !config.gates.contains_key(*gate)) {
+        print(&format!("removed {gate}: {}, with the gate", plural(cases.len() as u64, "case")));
+    }
     baseline.gates.retain(|gate, _| config.gates.contains_key(gate));
     write_atomic(&repository.root.join(FILE), baseline.render().as_bytes()).with_context(|| format!("failed to write {FILE}"))?;
     Ok(Exit::Pass)

@@ -105,7 +105,7 @@ fn typed(target: &str, revision: &str) -> bool {
 /// Tables with more or fewer rows than before: a migration may mean it, and the operator must see it.
 fn rows(office: &Office<'_>, url: &Url, before: &Manifest) {
     let Ok(outside) = Outside::any(url.clone(), office.ambient()) else { return };
-    let Ok(now) = super::backup::counted(&outside) else { return };
+    let Ok(now) = super::backup::counted(office, &outside) else { return };
     for (table, held) in &before.tables {
         match now.get(table).map(|held| held.rows) {
             Some(rows) if rows == held.rows => {}

@@ -17,7 +17,7 @@ use crate::model::{Exit, Outcome};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient};
 use crate::postgres::binaries::{self, Npm};
-use crate::postgres::{Noted, Outside, Own, Server, Side, Start, Url};
+use crate::postgres::{Noted, Outside, Own, Server, Side, Start, Url, major};
 use crate::run::environment;
 use crate::rundir::write_atomic;
 use crate::text::{closest, plural, visible};
@@ -138,18 +138,10 @@ impl<'a> Office<'a> {
 
     /// One of PostgreSQL's programs, of the server's version where it is there, else the caller's.
     pub(super) fn program(&self, name: &str, server: &str) -> Result<PathBuf, String> {
-        let major = server.split(['.', ' ']).next().unwrap_or_default();
         let path = self.ambient.get("PATH").map(String::as_str).unwrap_or_default();
-        let beside = binaries::system(major, path).map(|found| found.folder.join(name)).filter(|file| file.is_file());
+        let beside = binaries::system(&major(server).to_string(), path).map(|found| found.folder.join(name)).filter(|file| file.is_file());
         let hint = "hint: apt-get install postgresql-client";
         beside.or_else(|| which::which_in(name, Some(path), "/").ok()).ok_or_else(|| format!("there is no {name} on this machine\n  {hint}"))
-    }
-
-    /// Runs a program that needs no server.
-    pub(super) fn tool(&self, program: &std::path::Path, words: &[&str]) -> Result<String, String> {
-        let args = words.iter().map(|word| (*word).to_owned()).collect();
-        let spec = crate::process::spawn::Spec { exe: program.to_owned(), args, env: self.ambient.clone(), cwd: PathBuf::from("/"), user: None };
-        crate::process::probe::outcome(&spec, std::time::Duration::from_hours(6))
     }
 
     /// Asks the database itself.
@@ -256,8 +248,7 @@ impl<'a> Office<'a> {
 
     /// The live schema against that of each revision.
     fn compared(&self, seen: &Look, lines: &[String]) -> Compared {
-        let major = seen.server.split('.').next().unwrap_or_default().split_whitespace().next().unwrap_or_default();
-        match self.references(major) {
+        match self.references(&major(&seen.server).to_string()) {
             Ok(references) => {
                 let by_revision = references.iter().map(|(revision, wanted)| (revision.clone(), Difference::of(lines, wanted))).collect();
                 Compared { by_revision, why_not: None }
@@ -311,7 +302,7 @@ impl<'a> Office<'a> {
             Ok(seen) => seen,
             Err(Unasked::Unreachable(why) | Unasked::NoPermission(why)) => return Ok(unasked(&why)),
         };
-        let major = seen.server.split(['.', ' ']).next().unwrap_or_default().to_owned();
+        let major = major(&seen.server).to_string();
         let models = match self.on_own_server(&major, &|server| reference::models(server, &self.alembic, &self.database.url_scheme)) {
             Ok(models) => models,
             Err(why) => return Ok(unasked(&why)),

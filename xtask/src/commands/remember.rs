@@ -15,7 +15,7 @@ use crate::rundir::RunDir;
 pub(super) fn lesson(record: &Record, cases: &Cases) -> Lesson {
     let gates = record.head.gates.iter().map(|gate| gate_lesson(gate, record, cases.gates.get(&gate.id)));
     // What was provoked says nothing of how often it happens.
-    let provoked = record.head.partial.as_deref() == Some(crate::plan::PROVOKED);
+    let provoked = record.head.partial.as_deref() == Some(crate::model::PROVOKED);
     let source = record.source_start.clone().unwrap_or_default();
     Lesson {
         run: record.head.run.clone(),
@@ -128,7 +128,7 @@ pub(super) fn run_folders(place: &Path) -> Vec<RunDir> {
     journals.filter_map(|entry| RunDir::at(entry.path().parent()?)).collect()
 }
 
-/// What the history says of cases in quarantine. Without a history nothing is known, and nothing more is excused for it.
+/// What the history says of cases in quarantine. What it does not know is excused in no single iteration.
 pub(super) fn recall(repository: &Repository, gates: &mut [PlannedGate]) {
     if gates.iter().all(|gate| gate.quarantine.is_empty()) {
         return;

@@ -148,7 +148,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         plugins: Mutex::default(),
         in_use: Mutex::default(),
         extra,
-        baseline: baseline::read(repository).map_err(|why| (Refusal::Config, vec![why]))?,
+        baseline: baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?,
         slots,
         supplies: Supplies::new(&config, wish),
         runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),

@@ -1,3 +1,4 @@
+set search_path = pg_catalog;
 with ns as (
   select oid, nspname from pg_namespace
   where nspname not in ('pg_catalog', 'information_schema') and nspname !~ '^pg_(toast|temp)'

@@ -7,8 +7,8 @@ use crate::postgres::Outside;
 const LOOK: &str = include_str!("look.sql");
 /// The schema in which the scripts keep their revision.
 const SCHEMA: &str = "public";
-/// Nothing is changed, and nobody waits for us.
-const READ_ONLY: &str = "set default_transaction_read_only = on; set statement_timeout = '20s'; set lock_timeout = '5s';";
+/// Nothing is changed, and nobody waits for us. The statements are one transaction, which the default would not reach.
+const READ_ONLY: &str = "set transaction_read_only = on; set statement_timeout = '20s'; set lock_timeout = '5s';";
 
 /// Why a database could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,8 +17,16 @@ pub const DUMP: &str = "database.dump";
 /// The first bytes of that format.
 const MAGIC: &[u8] = b"PGDMP";
 
-/// Dumps, and counts every table, in one transaction.
-pub const SCRIPT: &str = include_str!("snapshot.sql");
+/// One view of everything, and one way to write values, whatever the server, the database or the role are set to.
+const BEGIN: &str = "begin isolation level repeatable read read only;\nset local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; \
+                     set local intervalstyle = 'postgres'; set local bytea_output = 'hex'; set local extra_float_digits = 3; set local search_path = pg_catalog;\n";
+const DUMPED: &str = include_str!("dump.sql");
+const COUNTED: &str = include_str!("count.sql");
+
+/// A script of psql that counts every table, and dumps what it counts where that is wanted.
+pub fn script(dump: bool) -> String {
+    [BEGIN, if dump { DUMPED } else { "" }, COUNTED, "commit;\n"].concat()
+}
 
 /// What a table holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

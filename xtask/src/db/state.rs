@@ -138,9 +138,12 @@ pub fn classify(look: &Result<Look, Unasked>, graph: &Graph, expected: Option<&s
         }
     };
     status.revisions.clone_from(&look.revisions);
+    let unknown = look.revisions.iter().filter(|revision| graph.knows(revision) && !compared.by_revision.contains_key(*revision));
+    let unknown: Vec<String> =
+        unknown.filter(|_| compared.why_not.is_none()).map(|revision| format!("no schema of {revision} is known: its branch was not built alone")).collect();
     let (state, evidence, next) = state_of(look, graph, expected, compared, &mut status);
     status.evidence.splice(0..0, evidence);
-    status.evidence.extend(compared.why_not.iter().map(|why| format!("its schema was not compared: {why}")));
+    status.evidence.extend(unknown.into_iter().chain(compared.why_not.clone()).map(|why| format!("its schema was not compared: {why}")));
     Status { state, next, ..status }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::presence::Presence;
 use super::store::{Fault, Store, outcome_of};
 use super::{Cause, GateLesson, IterationLesson, Lesson, ResultLesson};
 use crate::model::{Category, Outcome};
@@ -134,13 +135,13 @@ impl Store {
         let presences = self.presences(id)?;
         let mut statement = self.connection.prepare("SELECT n, run, number, took, whole FROM iteration WHERE gate = ?1 ORDER BY n")?;
         let mut rows = statement.query([id])?;
-        let changes: BTreeSet<i64> = presences.iter().flat_map(|presence| presence.changes.iter().copied()).collect();
+        let changes: BTreeSet<i64> = presences.iter().flat_map(|(_, presence)| presence.changes()).collect();
         let (mut inventory, mut looked) = (String::new(), 0);
         while let Some(row) = rows.next()? {
             let (n, run, whole): (i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(4)?);
             // The names change only where a case comes or goes.
             if whole && (looked == 0 || changes.range(looked + 1..=n).next().is_some()) {
-                let names: Vec<String> = presences.iter().filter(|presence| presence.has(n)).map(|presence| presence.name.clone()).collect();
+                let names: Vec<String> = presences.iter().filter(|(_, presence)| presence.has(n)).map(|(name, _)| name.clone()).collect();
                 let digest = format!("{gate}-{}", blake3::hash(names.join("\n").as_bytes()).to_hex());
                 export.inventories.entry(digest.clone()).or_insert_with(|| names);
                 (inventory, looked) = (digest, n);
@@ -187,7 +188,7 @@ impl Store {
         Ok(results)
     }
 
-    fn presences(&self, gate: i64) -> rusqlite::Result<Vec<Presence>> {
+    fn presences(&self, gate: i64) -> rusqlite::Result<Vec<(String, Presence)>> {
         let mut statement = self.connection.prepare("SELECT id, name, since, until FROM testcase WHERE gate = ?1 ORDER BY name")?;
         let mut rows = statement.query([gate])?;
         let mut presences = Vec::new();
@@ -195,26 +196,8 @@ impl Store {
         while let Some(row) = rows.next()? {
             let (id, name, since, until): (i64, String, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             let absences: Vec<(i64, i64)> = absent.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-            let mut changes = vec![since + 1];
-            changes.extend(until.map(|until| until + 1));
-            changes.extend(absences.iter().flat_map(|(after, until)| [after + 1, until + 1]));
-            presences.push(Presence { name, since, until, absences, changes });
+            presences.push((name, Presence { since, until, absences }));
         }
         Ok(presences)
-    }
-}
-
-/// When a case is there.
-struct Presence {
-    name: String,
-    since: i64,
-    until: Option<i64>,
-    absences: Vec<(i64, i64)>,
-    changes: Vec<i64>,
-}
-
-impl Presence {
-    fn has(&self, n: i64) -> bool {
-        n > self.since && self.until.is_none_or(|until| n <= until) && !self.absences.iter().any(|(after, until)| n > *after && n <= *until)
     }
 }

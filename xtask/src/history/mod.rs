@@ -3,6 +3,7 @@
 
 mod export;
 mod past;
+mod presence;
 mod schema;
 mod store;
 mod tally;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::Connection;
 
+use super::presence::Presence;
 use super::store::{Fault, Store, outcome_of};
 use crate::flake::{self, Execution, NEW, Standing, State};
 use crate::model::Outcome;
@@ -91,14 +92,7 @@ impl Row {
 struct Case {
     id: i64,
     name: String,
-    since: i64,
-    until: Option<i64>,
-}
-
-impl Case {
-    fn has(&self, n: i64, absences: &[(i64, i64)]) -> bool {
-        n > self.since && self.until.is_none_or(|until| n <= until) && !absences.iter().any(|(after, until)| n > *after && n <= *until)
-    }
+    presence: Presence,
 }
 
 impl Store {
@@ -160,7 +154,6 @@ struct View {
     newest_whole: i64,
     cases: Vec<Case>,
     results: HashMap<i64, Vec<Row>>,
-    absences: HashMap<i64, Vec<(i64, i64)>>,
 }
 
 impl View {
@@ -173,8 +166,10 @@ impl View {
         };
         let iterations: Vec<Iteration> = statement.query_map([gate], iteration)?.collect::<Result<_, _>>()?;
         let mut statement = connection.prepare("SELECT id, name, since, until FROM testcase WHERE gate = ?1 ORDER BY name")?;
-        let case = |row: &rusqlite::Row<'_>| Ok(Case { id: row.get(0)?, name: row.get(1)?, since: row.get(2)?, until: row.get(3)? });
-        let cases = statement.query_map([gate], case)?.collect::<Result<_, _>>()?;
+        let case = |row: &rusqlite::Row<'_>| {
+            Ok(Case { id: row.get(0)?, name: row.get(1)?, presence: Presence { since: row.get(2)?, until: row.get(3)?, absences: Vec::new() } })
+        };
+        let mut cases: Vec<Case> = statement.query_map([gate], case)?.collect::<Result<_, _>>()?;
         let of_gate = "JOIN testcase ON testcase.id = testcase WHERE testcase.gate = ?1";
         let mut statement = connection.prepare(&format!("SELECT testcase, n, outcome, attempts, cause FROM result {of_gate} ORDER BY testcase, n"))?;
         let mut results: HashMap<i64, Vec<Row>> = HashMap::new();
@@ -189,6 +184,9 @@ impl View {
         while let Some(row) = rows.next()? {
             absences.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
         }
+        for case in &mut cases {
+            case.presence.absences = absences.remove(&case.id).unwrap_or_default();
+        }
         let most = iterations.iter().map(|one| one.n).max().unwrap_or(0);
         let mut whole = vec![0; usize::try_from(most).unwrap_or(0) + 1];
         for one in iterations.iter().filter(|one| one.whole) {
@@ -198,7 +196,7 @@ impl View {
             whole[n] += whole[n - 1];
         }
         let newest_whole = iterations.iter().filter(|one| one.whole).map(|one| one.n).max().unwrap_or(0);
-        Ok(Self { iterations, whole, newest_whole, cases, results, absences })
+        Ok(Self { iterations, whole, newest_whole, cases, results })
     }
 
     /// Whole iterations with numbers in `(after, until]`.
@@ -209,9 +207,9 @@ impl View {
 
     fn history(&self, case: &Case, gate: &str, owner: &str, causes: &HashMap<i64, Cause>) -> CaseHistory {
         let rows = self.results.get(&case.id).map(Vec::as_slice).unwrap_or_default();
-        let absences = self.absences.get(&case.id).map(Vec::as_slice).unwrap_or_default();
-        let present = case.until.is_none();
-        let until = case.until.unwrap_or(self.newest_whole.max(case.since));
+        let presence = &case.presence;
+        let present = presence.until.is_none();
+        let until = presence.until.unwrap_or(self.newest_whole.max(presence.since));
         let mut history = CaseHistory {
             gate: gate.to_owned(),
             owner: owner.to_owned(),
@@ -228,27 +226,27 @@ impl View {
             reds: Vec::new(),
         };
         if rows.is_empty() {
-            let missed: u32 = absences.iter().map(|(after, until)| self.whole_between(*after, *until)).sum();
-            history.executions = self.whole_between(case.since, until) - missed;
+            let missed: u32 = presence.absences.iter().map(|(after, until)| self.whole_between(*after, *until)).sum();
+            history.executions = self.whole_between(presence.since, until) - missed;
             history.standing = clean(history.executions, present);
             // Runs are mostly taken in as they happen: numbers and time go together.
-            let own = |one: &&Iteration| one.whole && one.n > case.since && one.n <= until;
+            let own = |one: &&Iteration| one.whole && one.n > presence.since && one.n <= until;
             history.first = self.iterations.iter().find(own).map(|one| one.wall.clone()).unwrap_or_default();
             history.last = self.iterations.iter().rev().find(own).map(|one| one.wall.clone()).unwrap_or_default();
         } else {
-            self.fold(case, rows, absences, causes, &mut history);
+            self.fold(presence, rows, causes, &mut history);
         }
         history.upper95 = flake::streak_bound(history.red, history.executions);
         history
     }
 
-    fn fold(&self, case: &Case, rows: &[Row], absences: &[(i64, i64)], causes: &HashMap<i64, Cause>, history: &mut CaseHistory) {
+    fn fold(&self, presence: &Presence, rows: &[Row], causes: &HashMap<i64, Cause>, history: &mut CaseHistory) {
         let by_n: HashMap<i64, &Row> = rows.iter().map(|row| (row.n, row)).collect();
         let mut executions: Vec<Execution> = Vec::new();
         let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
         for one in &self.iterations {
             let row = by_n.get(&one.n).copied();
-            let ran = row.map_or_else(|| one.whole && case.has(one.n, absences), Row::is_red);
+            let ran = row.map_or_else(|| one.whole && presence.has(one.n), Row::is_red);
             if !ran {
                 continue;
             }
@@ -278,7 +276,7 @@ impl View {
         history.executions = executions.len() as u32;
         history.red = history.reds.len() as u32;
         history.category = kinds.into_iter().max_by_key(|(_, count)| *count).map(|(kind, _)| kind.to_owned()).unwrap_or_default();
-        history.standing = flake::standing(&executions, case.until.is_none());
+        history.standing = flake::standing(&executions, presence.until.is_none());
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn excuses(attempts: &[Judgement], entries: &[Quarantine]) -> Vec<Exc
             _ if red == 0 => None,
             (_, Some(category)) => Some(format!("its failure is of kind {}", category.word())),
             _ if of > 1 && red == of => Some(format!("it failed in all {of} iterations")),
+            _ if of == 1 && entry.before.executions == 0 => Some("nothing shows that it is a flake: it was never seen to pass".to_owned()),
             _ if of == 1 && entry.before.in_a_row > 0 => Some("it failed the last time too".to_owned()),
             (Some(most), None) if most.parse::<f64>().is_ok_and(|most| rate > most) => Some(format!("its rate {rate:.3} is above max-rate {most}")),
             (_, None) => None,
@@ -99,7 +100,9 @@ mod tests {
         let clean = || judged(&[]);
         let none = Before::default();
         assert_eq!(refused(&[clean(), judged(&[LATE])], entry(None, none)), "");
-        assert_eq!(refused(&[judged(&[LATE])], entry(None, none)), "");
+        let green = Before { executions: 3, red: 0, in_a_row: 0 };
+        assert_eq!(refused(&[judged(&[LATE])], entry(None, green)), "");
+        assert_eq!(refused(&[judged(&[LATE])], entry(None, none)), "nothing shows that it is a flake: it was never seen to pass");
         assert_eq!(refused(&[judged(&[LATE]), judged(&[LATE])], entry(None, none)), "it failed in all 2 iterations");
         assert_eq!(refused(&[judged(&[("late", Category::Crash)]), clean()], entry(None, none)), "its failure is of kind crash");
         let before = Before { executions: 9, red: 1, in_a_row: 1 };

@@ -7,12 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Config, Gate, LockUse, Phase, Profile, StepRun};
 use crate::event::{PlannedGate, PlannedPhase};
-use crate::model::JobId;
+use crate::model::{JobId, PROVOKED};
 use crate::text::closest;
 use schedule::Task;
-
-/// Why a trial of a hunt is partial.
-pub const PROVOKED: &str = "provoked by hunt";
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]

@@ -121,7 +121,7 @@ impl Server {
     }
 
     fn major(&self) -> u32 {
-        self.version().split(|c: char| !c.is_ascii_digit()).next().and_then(|text| text.parse().ok()).unwrap_or(0)
+        major(self.version())
     }
 
     /// Runs statements in a database.
@@ -256,13 +256,18 @@ fn random() -> Result<String, String> {
     Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
+/// The major part of a version; 0 where there is none.
+pub fn major(version: &str) -> u32 {
+    version.split(|c: char| !c.is_ascii_digit()).next().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// An identifier.
-fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{PREFIX, Rows, quoted};
 use crate::process::probe;
 use crate::process::spawn::Spec;
+use crate::rundir::write_atomic;
 
 /// Longest time of a statement.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -131,11 +132,14 @@ impl Outside {
         Ok(outside)
     }
 
-    fn psql(&self, database: Option<&str>, more: Vec<String>) -> Result<String, String> {
+    /// How psql is always called: nothing of the person's own settings, plain rows, the first error ends it.
+    fn words(&self, database: Option<&str>) -> impl Iterator<Item = String> {
         let url = self.url.without_password().of(database.unwrap_or(&self.url.database), "postgresql");
-        let mut args: Vec<String> = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned()).collect();
-        args.push(url);
-        args.extend(more);
+        ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned()).chain([url])
+    }
+
+    fn psql(&self, database: Option<&str>, more: Vec<String>) -> Result<String, String> {
+        let args = self.words(database).chain(more).collect();
         let spec = Spec { exe: self.psql.clone(), args, env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
         probe::outcome(&spec, LIMIT).map_err(|why| format!("psql at {}: {why}", self.url.place()))
     }
@@ -145,20 +149,22 @@ impl Outside {
         self.url.without_password().of(&self.url.database, "postgresql")
     }
 
-    /// Runs a script of psql, with variables in its environment; gives what it says.
-    pub fn script(&self, file: &Path, variables: &[(&str, String)]) -> Result<String, String> {
-        let words = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned());
-        let args = words.chain([self.address(), "-f".to_owned(), file.display().to_string()]).collect();
+    /// Runs a script of psql from a folder, with variables in its environment; gives what it says.
+    pub fn script(&self, folder: &Path, text: &str, variables: &[(&str, String)]) -> Result<String, String> {
+        let file = folder.join("script.sql");
+        write_atomic(&file, text.as_bytes()).map_err(|cause| format!("failed to write {}: {cause}", file.display()))?;
         let mut env = self.env.clone();
         env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let args = self.words(None).chain(["-f".to_owned(), file.display().to_string()]).collect();
         let spec = Spec { exe: self.psql.clone(), args, env, cwd: PathBuf::from("/"), user: None };
-        probe::outcome(&spec, LONG).map_err(|why| format!("psql at {}: {why}", self.url.place()))
+        let said = probe::outcome(&spec, LONG).map_err(|why| format!("psql at {}: {why}", self.url.place()));
+        std::fs::remove_file(&file).ok();
+        said
     }
 
     /// A session that is fed statements and ends with its input.
     pub fn session(&self) -> Result<std::process::Child, String> {
-        let words = ["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"].iter().map(|word| (*word).to_owned());
-        let spec = Spec { exe: self.psql.clone(), args: words.chain([self.address()]).collect(), env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
+        let spec = Spec { exe: self.psql.clone(), args: self.words(None).collect(), env: self.env.clone(), cwd: PathBuf::from("/"), user: None };
         crate::process::spawn::start_fed(&spec).map_err(|cause| format!("psql: {cause}"))
     }
 

@@ -95,7 +95,7 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
     let cut = case.cut.iter().any(|iteration| case.outcomes.get(iteration).is_some_and(|outcome| outcome.is_red()));
     let (outcome, kind) = if cut { (worst, case.kind.clone()) } else { (outcome, kind) };
     let element = if flaky || excused { "flakyFailure" } else { "rerunFailure" };
-    let retried: u32 = case.attempts.values().sum::<u32>() - case.attempts.len() as u32;
+    let retried: u32 = case.attempts.values().map(|attempts| attempts.saturating_sub(1)).sum();
     let further = if flaky || excused { case.red() + retried } else { case.red().saturating_sub(1) };
     let retries = (0..further).map(|_| (element, case.message.clone())).collect();
     let mut properties = Vec::new();

@@ -491,11 +491,15 @@ impl<L: Launch> Loop<'_, L> {
         if let Some(planned) = planned {
             let terms = Terms { reports: planned.reports, expect: &planned.expect, timeout: planned.timeout };
             let judged = judge::attempt(terms, &facts);
-            let green = judged.verdict == Verdict::Pass || judge::is_excused(&judged, &planned.quarantine);
             let advisory = planned.advisory;
             let systemic = repeat::systemic(planned, job.iteration, &judged);
-            self.end_at_fault(&job, &judged, planned);
-            self.judged.entry(job.gate.clone()).or_default().push(judged);
+            let passed = judged.verdict == Verdict::Pass;
+            let clean = passed && judged.flaked.is_none();
+            let attempts = self.judged.entry(job.gate.clone()).or_default();
+            attempts.push(judged);
+            let excused = judge::is_excused(attempts, &planned.quarantine);
+            let green = passed || excused;
+            self.end_at_fault(&job, clean || excused || advisory);
             self.teller.tell(EventKind::AttemptEnded(Box::new(AttemptEnded {
                 job: job.clone(),
                 took: facts.took,

@@ -38,11 +38,9 @@ impl<L: Launch> Loop<'_, L> {
         }
     }
 
-    /// `--until-fail`: what is not green ends the repetition.
-    pub(super) fn end_at_fault(&mut self, job: &JobId, judged: &Judgement, gate: &PlannedGate) {
-        let excused = crate::judge::is_excused(judged, &gate.quarantine);
-        let (clean, advisory) = (excused || judged.verdict == Verdict::Pass && judged.flaked.is_none(), gate.advisory);
-        if self.course.repeat.until_fail && !clean && !advisory {
+    /// `--until-fail`: what is not clean ends the repetition.
+    pub(super) fn end_at_fault(&mut self, job: &JobId, clean: bool) {
+        if self.course.repeat.until_fail && !clean {
             self.end_repetition(&format!("--until-fail: {} was not green in iteration {}", job.gate, job.iteration));
         }
     }

@@ -174,7 +174,7 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
     fact.counted = tally.totals();
     fact.inventory = tally.inventory();
     gone.retain(|case| !tally.has(case));
-    fact.quarantined = gate.quarantine.iter().filter(|entry| tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
+    fact.quarantined = gate.quarantine.iter().filter(|entry| !place.site.extra.is_empty() || tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
     fact.flaky = tally
         .flaky()
         .into_iter()

@@ -66,6 +66,10 @@ fn a_stamp_that_lies_is_found() {
     assert_eq!(status(unfinished, None, &like(3)).state, Migration::PartlyMigrated);
     let elsewhere = Look { elsewhere: vec!["old".to_owned()], ..look(&[]) };
     assert_eq!(status(elsewhere, None, &none).state, Migration::PartlyMigrated);
+    let mut branch = like(3);
+    branch.by_revision.remove("3");
+    let status_of = |compared: &Compared| status(look(&["3"]), None, compared).evidence;
+    assert!(status_of(&branch).iter().any(|line| line.contains("its schema was not compared: no schema of 3 is known")), "{:?}", status_of(&branch));
     let uncompared = Compared { why_not: Some("no server".to_owned()), ..Compared::default() };
     assert!(status(look(&["3"]), None, &uncompared).evidence.contains(&"its schema was not compared: no server".to_owned()));
 }
