@@ -1,6 +1,5 @@
 //! The states of a database of an Alembic application, each made on a real PostgreSQL and named right; and what differs from the models.
 
-
 use crate::yard::yard;
 
 #[test]

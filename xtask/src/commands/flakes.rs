@@ -94,7 +94,7 @@ fn value(case: &CaseHistory) -> serde_json::Value {
     })
 }
 
-/// `3/40, at most 18.2 %`
+/// `3/40`
 fn rate(case: &CaseHistory) -> String {
     format!("{}/{}", case.red, case.executions)
 }
@@ -117,16 +117,23 @@ fn table(shown: &[&CaseHistory], total: usize) {
         say(&format!("nothing to show: {} in the history (--all lists them)", plural(total as u64, "case")));
         return;
     }
-    print(&format!("{:<12} {:>8} {:>7}  {:<10} {:>5}  {:<10} {:<11} {:<20} case", "state", "red", "bound", "kind", "cause", "last red", "fixed", "recent"));
+    let head = ["state", "red", "bound", "kind", "cause", "trend", "first seen", "last seen", "last red", "fixed", "recent"];
+    let [state, red, bound, kind, cause, trend, first, last, last_red, until, recent] = head;
+    print(&format!(
+        "{state:<12} {red:>8} {bound:>7}  {kind:<10} {cause:>5}  {trend:<7}  {first:<10}  {last:<10}  {last_red:<10}  {until:<11} {recent:<20} case"
+    ));
     for case in shown {
         let cause = case.cause.map(|cause| format!("#{cause}")).unwrap_or_default();
-        let last = case.reds.last().map(|red| day(&red.wall)).unwrap_or_default();
+        let last_red = case.reds.last().map(|red| day(&red.wall)).unwrap_or_default();
         print(&format!(
-            "{:<12} {:>8} {:>5.1} %  {:<10} {cause:>5}  {last:<10} {:<11} {:<20} {}: {}",
+            "{:<12} {:>8} {:>5.1} %  {:<10} {cause:>5}  {:<7}  {:<10}  {:<10}  {last_red:<10}  {:<11} {:<20} {}: {}",
             case.standing.state.word(),
             rate(case),
             case.upper95 * 100.0,
             case.category,
+            case.standing.trend,
+            day(&case.first),
+            day(&case.last),
             fixed(case),
             case.standing.recent,
             case.gate,
@@ -142,12 +149,12 @@ fn table(shown: &[&CaseHistory], total: usize) {
 
 fn markdown(shown: &[&CaseHistory]) {
     print(
-        "| state | red | bound | kind | cause | owner | first seen | last red | trend | case |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| state | red | bound | kind | cause | owner | first seen | last seen | last red | trend | case |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     );
     let cell = |text: &str| visible(text).replace('|', "\\|").replace('<', "&lt;").replace('@', "&#64;").replace('`', "'");
     for case in shown {
         print(&format!(
-            "| {} | {} | {:.1} % | {} | {} | {} | {} | {} | {} | {}: {} |",
+            "| {} | {} | {:.1} % | {} | {} | {} | {} | {} | {} | {} | {}: {} |",
             case.standing.state.word(),
             rate(case),
             case.upper95 * 100.0,
@@ -155,6 +162,7 @@ fn markdown(shown: &[&CaseHistory]) {
             case.cause.map(|cause| format!("cause {cause}")).unwrap_or_default(),
             cell(&case.owner),
             day(&case.first),
+            day(&case.last),
             case.reds.last().map(|red| day(&red.wall)).unwrap_or_default(),
             case.standing.trend,
             case.gate,

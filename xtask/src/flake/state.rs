@@ -17,6 +17,9 @@ const FLIPS: f64 = 0.2;
 /// Codes that are looked at for flips.
 const WINDOW: usize = 30;
 
+/// Executions without which there is no trend.
+const TREND: usize = 4;
+
 /// Where a case stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -148,6 +151,9 @@ fn flips(executions: &[Execution]) -> f64 {
 }
 
 fn trend(executions: &[Execution]) -> &'static str {
+    if executions.len() < TREND {
+        return "steady";
+    }
     let newest = &executions[executions.len().saturating_sub(WINDOW)..];
     let (older, newer) = newest.split_at(newest.len() / 2);
     let reds = |part: &[Execution]| part.iter().filter(|one| one.red).count() * 2;
@@ -225,6 +231,7 @@ mod tests {
         assert_eq!(standing(&executions("..........xxx."), true).trend, "rising");
         assert_eq!(standing(&executions("xxx..........."), true).trend, "falling");
         assert_eq!(standing(&executions("..x......x...."), true).trend, "steady");
+        assert_eq!(standing(&executions("x"), true).trend, "steady", "one execution has no direction");
     }
 
     /// Exactly: two failures in a row of a flake with rate p happen with p squared, look like failing, and heal with the next pass.
