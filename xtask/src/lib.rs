@@ -5,6 +5,7 @@
 pub mod mask;
 pub mod model;
 pub mod text;
+pub mod yaml;
 // Layer 1: what may be said, and where it is kept.
 pub mod config;
 pub mod db;
@@ -17,6 +18,7 @@ pub mod journal;
 pub mod judge;
 pub mod process;
 // Layer 3: folds and findings.
+pub mod compose;
 pub mod git;
 pub mod pins;
 pub mod postgres;

@@ -341,7 +341,7 @@ impl fmt::Display for Skip {
             Self::Install(runtime) => write!(f, "set-up of runtime {runtime} failed"),
             Self::Service(service, why) => write!(f, "service {service} {why}"),
             Self::Phase(phase) => write!(f, "requires phase {phase}, which was not green"),
-            Self::Tool(tool) => write!(f, "tool {tool} is missing here (declared)"),
+            Self::Tool(why) => write!(f, "{why} (declared)"),
             Self::FailFast(gate) => write!(f, "--fail-fast after {gate}"),
             Self::Cancelled => write!(f, "the run was cancelled first"),
             Self::Deselected => write!(f, "--skip"),

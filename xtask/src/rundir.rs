@@ -256,6 +256,23 @@ fn reference(path: &Path, name: &str, mut hasher: Digest) -> io::Result<FileRef>
     Ok(FileRef { path: name.to_owned(), size, digest: hasher.finish() })
 }
 
+/// The file in an attempt's folder in which a gate reports numbers.
+pub const MEASURES: &str = "measures.json";
+
+/// Adds to a number that a gate reports.
+pub fn add_measure(out: &Path, name: &str, more: u64) -> io::Result<()> {
+    let file = out.join(MEASURES);
+    let mut measures: serde_json::Map<String, serde_json::Value> = match std::fs::read(&file) {
+        Ok(bytes) => serde_json::from_slice(&bytes)?,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => serde_json::Map::new(),
+        Err(cause) => return Err(cause),
+    };
+    let known = measures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    measures.insert(name.to_owned(), (known + more).into());
+    std::fs::create_dir_all(out)?;
+    write_atomic(&file, &serde_json::to_vec(&measures)?)
+}
+
 /// A file that is no longer what the journal says.
 pub fn check_ref(run: &RunDir, wanted: &FileRef) -> Result<(), String> {
     let hasher = if wanted.digest.starts_with("xxh3:") { Digest::xxh3() } else { Digest::blake3() };

@@ -234,3 +234,37 @@ fn an_upgrade_that_fails_says_where_it_stopped_and_how_to_go_back() {
     assert!(output.expect("it starts").status.success(), "the printed next command mends it");
     assert_eq!(yard.status(&name, &["--expect", "head"]).2, 0);
 }
+
+#[test]
+fn a_bootstrap_that_is_killed_between_stamp_and_upgrade_is_behind_and_goes_on() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let yard = yard();
+    let name = yard.legacy();
+    let before = yard.items(&name);
+    yard.bootstrap(&name, &[]).exits(1); // the schemas of the revisions are known from now on
+    // The stamp says that it is written, and does not come back before it may.
+    let env = yard.sandbox.read("alembic/env.py");
+    let (stamped, go) = (yard.sandbox.fifo("stamped"), yard.sandbox.fifo("go"));
+    let pause = format!("\nimport sys\nif 'stamp' in sys.argv:\n    open({stamped:?}, 'w').write('x')\n    open({go:?}).read()\n");
+    yard.sandbox.write("alembic/env.py", &format!("{env}{pause}"));
+    let mut killed = yard.sandbox.start(&["db", "bootstrap", "--url", &yard.url(&name), "--stamp", "0002", "--confirm", &name]);
+    crate::support::read_fifo(&stamped);
+    kill_process(Pid::from_child(&killed), Signal::KILL).expect("it runs");
+    killed.wait().expect("it is ours");
+    std::fs::write(&go, "x").expect("somebody reads");
+    yard.sandbox.write("alembic/env.py", &env);
+
+    let (state, told, _) = yard.status(&name, &["--expect", "head"]);
+    assert_eq!((state.as_str(), &told["revisions"], &told["next"]), ("behind", &serde_json::json!(["0002"]), &serde_json::json!("alembic upgrade 0003")));
+    assert_eq!(yard.items(&name), before, "nothing is lost");
+    yard.bootstrap(&name, &["--stamp", "0002", "--confirm", &name]).exits(1).says("alembic upgrade 0003");
+    let python = demo_tool("demo/backend/.venv/bin/python");
+    let words = told["next"].as_str().expect("a command").split(' ').skip(1);
+    let output = Command::new(python).args(["-m", "alembic"]).args(words).current_dir(yard.sandbox.root()).env("DATABASE_URL", yard.url(&name)).output();
+    assert!(output.expect("it starts").status.success(), "the printed next command mends it");
+    assert_eq!((yard.status(&name, &["--expect", "head"]).2, yard.items(&name)), (0, before.clone()));
+    // Its lock ended with it, and its snapshot is whole.
+    let snapshot = yard.sandbox.path(&format!(".gates/snapshots/{name}-1")).display().to_string();
+    yard.db("restore", &yard.url(&name), &[&snapshot, "--confirm", &name, "--older"]).exits(0);
+    assert_eq!((yard.status(&name, &[]).0.as_str(), yard.items(&name)), ("populated-unversioned", before));
+}

@@ -117,3 +117,44 @@ fn false_greens_of_real_tools_end_red() {
         }
     }
 }
+
+/// What engines printed, in every form: `COMPOSE_CORPUS` names the folder.
+mod compose {
+    use std::path::PathBuf;
+
+    use xtask::compose::containers::{inspected, listed};
+    use xtask::compose::watch::{Expected, Watch};
+
+    fn files(prefix: &str) -> Vec<(String, String)> {
+        let folder = PathBuf::from(std::env::var_os("COMPOSE_CORPUS").expect("COMPOSE_CORPUS names the folder of what engines printed"));
+        let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+        let named = entries.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path));
+        named.filter(|(name, _)| name.starts_with(prefix)).map(|(name, path)| (name, std::fs::read_to_string(path).expect("text"))).collect()
+    }
+
+    #[test]
+    fn every_listing_is_read_or_refused() {
+        let mut read = 0;
+        for (name, text) in files("ps-").into_iter().chain(files("podman-")) {
+            let ids = listed(&text);
+            assert_eq!(ids.is_ok(), !name.ends_with(".txt"), "{name}: {ids:?}");
+            read += usize::from(ids.is_ok_and(|ids| !ids.is_empty()));
+        }
+        assert!(read >= 16, "{read}");
+    }
+
+    #[test]
+    fn every_container_stands_where_it_should() {
+        let well = ["db", "migrate", "plain"];
+        let files = files("inspect-");
+        assert_eq!(files.len(), 8);
+        for (name, text) in files {
+            let containers = inspected(&text).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let service = containers[0].service.clone();
+            let mut watch = Watch::new(vec![Expected { service: service.clone(), one_shot: ["migrate", "failed"].contains(&service.as_str()) }]);
+            watch.look(&containers);
+            assert_eq!(watch.is_settled(), well.contains(&service.as_str()), "{name}: {:?}", watch.verdicts());
+            assert_eq!(watch.restarted(), usize::from(["crash", "limited"].contains(&service.as_str())), "{name}");
+        }
+    }
+}

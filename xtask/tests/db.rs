@@ -1,5 +1,8 @@
 //! The states of a database of an Alembic application, each made on a real PostgreSQL and named right; and what differs from the models.
 
+use std::collections::BTreeSet;
+
+use crate::support::demo_tool;
 use crate::yard::yard;
 
 #[test]
@@ -116,4 +119,76 @@ fn twelve_kinds_of_drift_are_each_found_alone() {
         assert_eq!(found.join(","), objects, "{kind}: {told}");
         assert!(told.stdout.contains("  database  ") && told.stdout.contains("  models    "), "both sides: {told}");
     }
+}
+
+/// Drift of the demo's own database, as the tool and as the demo's script see it: objects by name.
+fn both(yard: &crate::yard::Yard, name: &str) -> [(i32, BTreeSet<String>); 2] {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
+    let url = yard.url(name);
+    let tool = yard.sandbox.command(&["-C", &root.display().to_string(), "db", "drift", "app", "--url", &url]).output().expect("it starts");
+    let objects = |text: &str| text.lines().filter(|line| !line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>();
+    // `index public.ix_items_sku`, `column public.items.sku`: the last word is the thing.
+    let last = |line: &String| line.rsplit(['.', ' ']).next().unwrap_or_default().to_owned();
+    let found = objects(&String::from_utf8_lossy(&tool.stdout)).iter().map(last).collect();
+    let python = demo_tool("demo/backend/.venv/bin/python");
+    let script =
+        std::process::Command::new(python).arg("scripts/check_schema_drift.py").current_dir(root.join("demo/backend")).env("DATABASE_URL", &url).output();
+    let script = script.expect("it starts");
+    let text = String::from_utf8_lossy(&script.stdout).into_owned();
+    // `index items ix_items_sku: ...`; the last line is the summary.
+    let names = text.lines().filter(|line| !line.starts_with("schema-drift:")).filter_map(|line| line.split(": ").next());
+    let named = names.map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).collect();
+    [(tool.status.code().unwrap_or(-1), found), (script.status.code().unwrap_or(-1), named)]
+}
+
+#[test]
+fn the_demos_history_drifts_nowhere_and_its_script_sees_what_the_tool_sees() {
+    let yard = yard();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
+    let python = demo_tool("demo/backend/.venv/bin/python");
+    let clean = yard.server.create("demo", None).expect("created");
+    let upgraded = std::process::Command::new(python)
+        .args(["-m", "alembic", "upgrade", "head"])
+        .current_dir(root.join("demo/backend"))
+        .env("DATABASE_URL", yard.url(&clean))
+        .output()
+        .expect("it starts");
+    assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
+    assert_eq!(both(&yard, &clean), [(0, BTreeSet::new()), (0, BTreeSet::new())]);
+    let seeded = [
+        ("missing index", "DROP INDEX ix_items_status", "ix_items_status"),
+        ("extra index", "CREATE INDEX ix_more ON items (cost)", "ix_more"),
+        (
+            "reordered index",
+            "DROP INDEX ix_items_on_shelf; CREATE INDEX ix_items_on_shelf ON items (sku DESC) WHERE status IN ('in_stock', 'listed')",
+            "ix_items_on_shelf",
+        ),
+        ("unique", "ALTER TABLE items DROP CONSTRAINT uq_items_purchase_piece", "uq_items_purchase_piece"),
+        (
+            "foreign key",
+            "ALTER TABLE item_moves DROP CONSTRAINT fk_item_moves_item, ADD CONSTRAINT fk_item_moves_item FOREIGN KEY (item) REFERENCES items",
+            "fk_item_moves_item",
+        ),
+        ("check", "ALTER TABLE purchase_lines DROP CONSTRAINT ck_purchase_lines_quantity", "ck_purchase_lines_quantity"),
+        ("renamed constraint", "ALTER TABLE items RENAME CONSTRAINT ck_items_cost TO ck_other", "ck_items_cost"),
+        ("enum value", "ALTER TYPE item_status ADD VALUE 'lost'", "item_status"),
+        (
+            "enum order",
+            "ALTER TYPE category RENAME VALUE 'games' TO 'x'; ALTER TYPE category RENAME VALUE 'books' TO 'games'; ALTER TYPE category RENAME VALUE 'x' TO 'books'",
+            "category",
+        ),
+        ("json", "ALTER TABLE master_products ALTER attributes DROP DEFAULT, ALTER attributes TYPE json, ALTER attributes SET DEFAULT '{}'", "attributes"),
+        ("default", "ALTER TABLE master_products ALTER variant SET DEFAULT 'none'", "variant"),
+        ("type", "ALTER TABLE purchases ALTER seller TYPE varchar(201)", "seller"),
+    ];
+    let name = yard.server.create("drifted", Some(&clean)).expect("a clone");
+    for (_, change, _) in seeded {
+        yard.sql(&name, change);
+    }
+    let [(tool, mut found), (script, named)] = both(&yard, &name);
+    // The tool shows both names of what was renamed.
+    assert!(found.remove("ck_other"));
+    let wanted: BTreeSet<String> = seeded.map(|(_, _, thing)| thing.to_owned()).into();
+    assert_eq!((tool, script, wanted.len()), (1, 1, 12));
+    assert_eq!((&found, &named), (&wanted, &wanted), "each of the twelve, and nothing else");
 }

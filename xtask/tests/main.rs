@@ -3,6 +3,7 @@
 
 mod backups;
 mod baseline;
+mod checks;
 mod commands;
 mod databases;
 mod db;

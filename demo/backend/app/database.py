@@ -8,12 +8,16 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 
+# Whoever waits for a database that does not answer must hear of it soon.
+CONNECT_SECONDS = 5
+
+
 def engine_from_environment() -> Engine:
     """An engine for ``DATABASE_URL``."""
     url = os.environ.get("DATABASE_URL")
     if not url:
         raise RuntimeError("DATABASE_URL is not set: it names the PostgreSQL database, such as postgresql+psycopg://user@host/name")
-    return create_engine(url, pool_pre_ping=True)
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
 
 
 def session(request: Request) -> Iterator[Session]:

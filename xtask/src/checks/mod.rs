@@ -1,9 +1,13 @@
 //! Built-in checks: one file a check, each a step that gates.toml may name and a person may run. A check returns findings; it
 //! knows no run.
 
+pub mod compose_health;
+pub mod http;
+pub mod migration_decoupling;
 pub mod pins;
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::CheckSpec;
 use crate::junit::write::{OutCase, OutSuite, document};
@@ -32,6 +36,23 @@ pub struct Task<'a> {
     pub ambient: &'a Ambient,
 }
 
+impl Task<'_> {
+    /// A text of `with`.
+    fn text(&self, key: &str) -> Option<&str> {
+        self.with.get(key).and_then(serde_json::Value::as_str)
+    }
+
+    /// The texts of a list of `with`.
+    fn list(&self, key: &str) -> Vec<String> {
+        self.with.get(key).and_then(serde_json::Value::as_array).into_iter().flatten().filter_map(serde_json::Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// A duration of `with`, or what it is without.
+    fn duration(&self, key: &str, default: Duration) -> Duration {
+        self.text(key).and_then(|text| humantime::parse_duration(text).ok()).unwrap_or(default)
+    }
+}
+
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -44,7 +65,7 @@ pub struct Finding {
 }
 
 /// All checks, by name.
-pub const CHECKS: &[Check] = &[pins::CHECK];
+pub const CHECKS: &[Check] = &[compose_health::CHECK, http::CHECK, migration_decoupling::CHECK, pins::CHECK];
 
 /// The findings of a check as a JUnit document.
 pub fn junit(check: &str, findings: &[Finding]) -> Result<Vec<u8>, String> {

@@ -30,6 +30,11 @@ pub(super) fn run(place: &Place, args: &CheckArgs) -> anyhow::Result<Exit> {
         say(&format!("error: check `{}` has no key `{key}`\n  hint: its keys: {}", args.name, known.join(", ")));
         return Ok(Exit::Usage);
     }
+    let wrong = misfits(check, &with);
+    if !wrong.is_empty() {
+        say(&format!("error: {}", wrong.join("\nerror: ")));
+        return Ok(Exit::Usage);
+    }
     let findings = match (check.run)(&Task { root: &root, with: &with, ambient: &ambient() }) {
         Ok(findings) => findings,
         Err(why) => {
@@ -42,6 +47,18 @@ pub(super) fn run(place: &Place, args: &CheckArgs) -> anyhow::Result<Exit> {
         write_atomic(file, &bytes).with_context(|| format!("failed to write {}", file.display()))?;
     }
     Ok(show(&root, &findings))
+}
+
+/// Keys that are missing or of another kind, as gates.toml would be told.
+fn misfits(check: &checks::Check, with: &serde_json::Map<String, serde_json::Value>) -> Vec<String> {
+    let missing = check.spec.keys.iter().filter(|key| key.required && !with.contains_key(key.name));
+    let missing = missing.map(|key| format!("check `{}` needs `{}`\n  hint: {}", check.spec.name, key.name, key.doc));
+    let other = |key: &&crate::config::CheckKey| {
+        let as_toml = |value: &serde_json::Value| toml::Value::try_from(value).is_ok_and(|value| crate::config::is_a(key.kind, &value));
+        with.get(key.name).is_some_and(|value| !as_toml(value))
+    };
+    let other = check.spec.keys.iter().filter(other).map(|key| format!("`{}` is not a {}\n  hint: {}", key.name, key.kind, key.doc));
+    missing.chain(other).collect()
 }
 
 fn show(root: &Path, findings: &[checks::Finding]) -> Exit {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ambient, load, print, repository};
+use super::{ambient, load, print, repository, surroundings};
 use crate::cli::Place;
 use crate::config::{self, Config};
 use crate::model::Exit;
@@ -58,12 +58,14 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
     }
     let tools: BTreeSet<(&String, bool)> = config.gates.values().flat_map(|gate| gate.tools.iter().map(|tool| (tool, gate.missing_skips))).collect();
     for (tool, may_be_missing) in tools {
-        match (which::which_in(tool, Some(path), &config.root), may_be_missing) {
-            (Ok(file), _) => print(&format!("ok    tool {tool}: {}", file.display())),
-            (Err(_), true) => print(&format!("warn  tool {tool} is missing; its gates are skipped, and fail in profile release\n  hint: install {tool}")),
-            (Err(_), false) => {
+        match (surroundings::tool_there(tool, &config, &ambient), may_be_missing) {
+            (Ok(place), _) => print(&format!("ok    tool {tool}: {place}")),
+            (Err(why), true) => {
+                print(&format!("warn  {why}; its gates are skipped, and refused in profile release\n  hint: {}", surroundings::tool_hint(tool)));
+            }
+            (Err(why), false) => {
                 exit = Exit::Environment;
-                print(&format!("FAIL  tool {tool} is missing\n  hint: install {tool}"));
+                print(&format!("FAIL  {why}\n  hint: {}", surroundings::tool_hint(tool)));
             }
         }
     }

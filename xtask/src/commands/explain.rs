@@ -104,9 +104,8 @@ fn command(step: &Step) -> String {
         StepRun::Argv(words) => words.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "),
         StepRun::Shell(script) => format!("sh -euc {}", shell_word(script)),
         StepRun::Check { name, with } if with.is_empty() => format!("check {name}"),
-        StepRun::Check { name, with } => format!(
-            "check {name} with {}",
-            with.iter().map(|(key, value)| format!("{key} = {}", serde_json::to_string(value).unwrap_or_default())).collect::<Vec<_>>().join(", ")
-        ),
+        StepRun::Check { name, with } => {
+            format!("check {name} with {}", with.iter().map(|(key, value)| format!("{key} = {}", value.source())).collect::<Vec<_>>().join(", "))
+        }
     }
 }

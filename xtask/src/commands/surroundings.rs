@@ -3,12 +3,14 @@
 
 use super::Repository;
 use super::start::source;
+use crate::compose::engine;
 use crate::config::{Config, MissingRule, Profile};
 use crate::event::{EventKind, Source};
 use crate::mask::MIN_SECRET;
 use crate::model::Skip;
 use crate::pins::Ambient;
 use crate::plan::{Plan, Work};
+use crate::run::environment;
 
 /// Every reason why the plan may not start here.
 pub(super) fn problems(
@@ -44,27 +46,42 @@ fn look_for_tools(
     tools: &mut Vec<EventKind>,
 ) -> Vec<String> {
     let mut problems = Vec::new();
-    let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
     for planned in plan.gates.iter().filter(|gate| !plan.deselected.contains(&gate.id)) {
         let gate = &config.gates[&planned.id];
         let mut missing = None;
         for tool in &gate.tools {
-            let found = which::which_in(tool, Some(path), &config.root).ok();
-            tools.push(EventKind::ToolFound { gate: gate.id.clone(), tool: tool.clone(), path: found.as_ref().map(|file| file.display().to_string()) });
-            if found.is_none() {
-                missing = Some(tool.clone());
-            }
+            let found = tool_there(tool, config, ambient);
+            tools.push(EventKind::ToolFound { gate: gate.id.clone(), tool: tool.clone(), path: found.clone().ok() });
+            missing = missing.or(found.err().map(|why| (tool.clone(), why)));
         }
-        let Some(tool) = missing else { continue };
+        let Some((tool, why)) = missing else { continue };
         if gate.missing_skips && profile.missing == MissingRule::AsDeclared {
             let mine = |work: &Work| matches!(work, Work::Gate(job) if job.gate == gate.id);
-            left_out.extend(plan.work.iter().enumerate().filter(|(_, work)| mine(work)).map(|(task, _)| (task, Skip::Tool(tool.clone()))));
+            left_out.extend(plan.work.iter().enumerate().filter(|(_, work)| mine(work)).map(|(task, _)| (task, Skip::Tool(why.clone()))));
         } else {
             let rule = if gate.missing_skips { format!("; profile {} does not allow missing = \"skip\"", profile.name) } else { String::new() };
-            problems.push(format!("gate `{}`: tool `{tool}` is not on this machine{rule}\n  hint: install {tool}", gate.id));
+            problems.push(format!("gate `{}`: {why}{rule}\n  hint: {}", gate.id, tool_hint(&tool)));
         }
     }
     problems
+}
+
+/// Where a tool is. Of an engine of containers the client alone is not enough: it must answer. The error says what is missing.
+pub(super) fn tool_there(tool: &str, config: &Config, ambient: &Ambient) -> Result<String, String> {
+    if engine::NAMES.contains(&tool) {
+        // Asked as the gate's own steps will ask.
+        let mut env = environment::base(ambient, &config.env_pass, false);
+        env.extend(environment::engine(ambient));
+        env.extend(ambient.get("PATH").map(|path| ("PATH".to_owned(), path.clone())));
+        return engine::find(tool, &env, &config.root).map(|found| format!("{} ({})", found.exe.display(), found.version));
+    }
+    let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
+    which::which_in(tool, Some(path), &config.root).map(|file| file.display().to_string()).map_err(|_| format!("tool `{tool}` is not on this machine"))
+}
+
+/// How to mend it.
+pub(super) fn tool_hint(tool: &str) -> String {
+    if engine::NAMES.contains(&tool) { format!("start the engine of {tool}; `{tool} version` shows whether it answers") } else { format!("install {tool}") }
 }
 
 fn missing_secrets(config: &Config, plan: &Plan, ambient: &Ambient) -> Vec<String> {

@@ -7,9 +7,9 @@ use super::resolve::{Input, Report, env_templates, find_cycle, template};
 use super::resolve_services::{database_id, database_uses, reached, service_uses};
 use super::schema::{self, GatesToml, MissingWord};
 use super::template::Names;
-use super::{CheckSpec, Gate, LockUse, Step, StepRun};
+use super::{Gate, LockUse, Step, StepRun};
 use crate::model::Expect;
-use crate::text::{closest, parse_size};
+use crate::text::parse_size;
 
 /// GitHub kills ten seconds after its first signal, and the sweep wants its share.
 const CI_GRACE: Duration = Duration::from_secs(6);
@@ -201,7 +201,7 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
     }
     let run = if let Some(check) = &step.check {
         let with: Vec<(String, toml::Value)> = step.with.iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-        check_with(check, &with, names.input.caller.checks, base, report);
+        let with = super::with::resolve(check, &with, names.input.caller.checks, words, base, report);
         StepRun::Check { name: check.clone(), with }
     } else if let Some(script) = &step.shell {
         StepRun::Shell(script.clone())
@@ -231,37 +231,6 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
         timeout: step.timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok()),
         databases,
         services,
-    }
-}
-
-fn check_with(name: &str, with: &[(String, toml::Value)], checks: &[CheckSpec], base: &[&str], report: &mut Report<'_>) {
-    let at = |keys: &[&'static str]| base.iter().copied().chain(keys.iter().copied()).collect::<Vec<&str>>();
-    let Some(spec) = checks.iter().find(|spec| spec.name == name) else {
-        let names: Vec<&str> = checks.iter().map(|spec| spec.name).collect();
-        let hint =
-            closest(name, names.iter().copied()).map_or_else(|| format!("known checks: {}", names.join(", ")), |near| format!("did you mean \"{near}\"?"));
-        report.push(&at(&["check"]), format!("there is no check `{name}`"), hint);
-        return;
-    };
-    for (key, value) in with {
-        let here: Vec<&str> = base.iter().copied().chain(["with", key.as_str()]).collect();
-        let Some(known) = spec.keys.iter().find(|known| known.name == key) else {
-            let names: Vec<&str> = spec.keys.iter().map(|known| known.name).collect();
-            report.push(&here, format!("check `{name}` has no key `{key}`"), format!("its keys: {}", names.join(", ")));
-            continue;
-        };
-        let good = match known.kind {
-            "string" => value.is_str(),
-            "integer" => value.is_integer(),
-            "boolean" => value.is_bool(),
-            _ => value.as_array().is_some_and(|list| list.iter().all(toml::Value::is_str)),
-        };
-        if !good {
-            report.push(&here, format!("`{key}` is not a {}", known.kind), known.doc);
-        }
-    }
-    for key in spec.keys.iter().filter(|key| key.required && !with.iter().any(|(given, _)| given == key.name)) {
-        report.push(&at(&["check"]), format!("check `{name}` needs `{}`", key.name), key.doc);
     }
 }
 

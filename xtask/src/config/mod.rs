@@ -13,6 +13,7 @@ mod supplies;
 mod template;
 mod tools;
 mod walk;
+mod with;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use problem::{Problem, Source};
 pub use profile::{MissingRule, Profile};
 pub use services::{Database, DatabaseUse, EMPTY, MIGRATED, Per, Postgres, Probe, Process, Ready, Service};
 pub use template::{Field, Part, Placeholder, Template};
+pub use with::{With, is_a};
 
 use crate::model::{Criterion, Expect, Policy, Quarantine, Tool};
 
@@ -150,7 +152,7 @@ pub enum StepRun {
     /// A script for `sh -euc`.
     Shell(String),
     /// A built-in check with its keys.
-    Check { name: String, with: Vec<(String, toml::Value)> },
+    Check { name: String, with: Vec<(String, With)> },
 }
 
 /// One process of a gate.
@@ -203,7 +205,7 @@ pub struct CheckSpec {
 pub struct CheckKey {
     /// Key.
     pub name: &'static str,
-    /// `string`, `integer`, `boolean` or `list`.
+    /// `string`, `integer`, `boolean`, `duration`, `table` or `list` (of strings).
     pub kind: &'static str,
     /// It must be given.
     pub required: bool,

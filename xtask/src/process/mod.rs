@@ -6,4 +6,5 @@ pub mod guard;
 pub mod pipe;
 pub mod probe;
 pub mod spawn;
+pub mod stop;
 pub mod tree;

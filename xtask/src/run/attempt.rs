@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::environment;
 use super::instances;
 use super::launch::{Leak, Told};
 use super::os::{Control, Line, Site, marker};
@@ -16,6 +17,7 @@ use super::reports;
 use super::supplies::Short;
 use super::supply::Supply;
 use super::words::{Values, argv, check_words, is_last};
+use crate::compose::engine;
 use crate::config::{Gate, Placeholder, Step, StepRun};
 use crate::event::{FoundBy, ProcStarted};
 use crate::mask::Mask;
@@ -268,6 +270,9 @@ fn spec(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>) -> Res
     let site = place.site;
     let values = Values { place, gate, step, supply };
     let mut env = instances::environment(site, &gate.runtimes)?;
+    if gate.tools.iter().any(|tool| engine::NAMES.contains(&tool.as_str())) {
+        env.extend(environment::engine(&site.ambient));
+    }
     env.extend(supply.urls(step));
     env.extend(gate.secrets.iter().filter_map(|name| Some((name.clone(), site.ambient.get(name)?.clone()))));
     env.extend(step.env.iter().map(|(name, value)| (name.clone(), values.fill(value))));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::compose::engine;
 use crate::config::Runtime;
 use crate::config::schema::RuntimeKind;
 use crate::pins::{Ambient, kind_word};
@@ -80,6 +81,11 @@ pub fn base(ambient: &Ambient, pass: &[String], setup: bool) -> BTreeMap<String,
     let mut env: BTreeMap<String, String> = passed.map(|(name, value)| (name.clone(), value.clone())).collect();
     env.extend(SET.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     env
+}
+
+/// Variables that say where an engine of containers is, for gates that name one.
+pub fn engine(ambient: &Ambient) -> impl Iterator<Item = (String, String)> {
+    engine::VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), ambient.get(*name)?.clone())))
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

@@ -15,12 +15,10 @@ use crate::judge;
 use crate::junit::tally::Tally;
 use crate::junit::{Case, read};
 use crate::model::{AttemptFacts, CaseFact, FileRef, Outcome, ReportFact, ReportState, Retries, Tool, Totals};
-use crate::rundir::{RunDir, file_ref, write_atomic};
+use crate::rundir::{MEASURES, RunDir, file_ref, write_atomic};
 
 /// A file system's clock may lag behind by this much.
 const SLACK: Duration = Duration::from_secs(2);
-/// Where an attempt writes numbers, in `{out}`.
-const MEASURES: &str = "measures.json";
 /// Cases named in an event.
 const NAMED: usize = 100;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::attempt::Place;
 use super::supply::Supply;
 use super::tools;
-use crate::config::{Gate, Placeholder, Step, Template};
+use crate::config::{Gate, Placeholder, Step, Template, With};
 use crate::model::{JobId, Tool};
 
 pub(super) fn is_last(gate: &Gate, step: &Step) -> bool {
@@ -42,9 +42,9 @@ pub(super) fn argv(words: &[Template], step: &Step, values: &Values<'_>, env: &m
     Ok(filled)
 }
 
-pub(super) fn check_words(name: &str, with: &[(String, toml::Value)], values: &Values<'_>) -> Vec<String> {
-    let table: toml::Table = with.iter().cloned().collect();
-    let keys = serde_json::to_string(&table).expect("a TOML table is always JSON");
+pub(super) fn check_words(name: &str, with: &[(String, With)], values: &Values<'_>) -> Vec<String> {
+    let table = with.iter().map(|(key, value)| (key.clone(), value.fill(&|place| values.value(place)))).collect();
+    let keys = serde_json::Value::Object(table).to_string();
     let words = [values.xtask(), "check".to_owned(), name.to_owned(), "--junit".to_owned(), values.junit(), "--with".to_owned(), keys];
     words.into_iter().chain(["--root".to_owned(), values.root()]).collect()
 }

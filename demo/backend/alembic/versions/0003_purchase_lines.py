@@ -1,4 +1,4 @@
-"""Lines of purchases, which go with their purchase."""
+"""Lines of purchases, which go with their purchase. What was bought before has the lines that its items tell of."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("purchase", "sku", "unit_cost", name="uq_purchase_lines_purchase_sku_unit_cost"),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_purchase_lines_quantity")),
         sa.CheckConstraint("unit_cost >= 0", name=op.f("ck_purchase_lines_unit_cost")),
+    )
+    op.execute(
+        "INSERT INTO purchase_lines (purchase, sku, quantity, unit_cost) "
+        "SELECT purchase, sku, count(*), cost FROM items GROUP BY purchase, sku, cost ORDER BY purchase, sku, cost"
     )
     op.create_index("ix_purchase_lines_sku", "purchase_lines", ["sku"])
     op.create_index("ix_purchases_day", "purchases", ["day"])

@@ -1,4 +1,4 @@
-"""How an item came to its state."""
+"""How an item came to its state. Of what moved before, only where it went is known."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item"], ["items.number"], name="fk_item_moves_item", ondelete="CASCADE"),
         sa.CheckConstraint("before <> after", name=op.f("ck_item_moves_change")),
     )
+    op.execute("INSERT INTO item_moves (item, before, after) SELECT number, 'in_stock', status FROM items WHERE status <> 'in_stock' ORDER BY number")
     op.create_index("ix_item_moves_item", "item_moves", ["item"])
 
 

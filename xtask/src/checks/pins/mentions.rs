@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use globset::GlobSet;
 use regex_lite::Regex;
 
-use super::yaml::{self, Node};
 use crate::config::schema::RuntimeKind;
 use crate::model::Location;
+use crate::yaml::{self, Node};
 
 /// A place that names a version.
 #[derive(Clone, Debug)]

@@ -2,7 +2,6 @@
 //! manifests, the README. One finding a place.
 
 mod mentions;
-mod yaml;
 
 use std::path::Path;
 

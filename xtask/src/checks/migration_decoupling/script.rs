@@ -1,0 +1,246 @@
+//! What a command does, piece by piece, with the scripts that it names: which pieces migrate, which stand in a loop, and what else is done.
+//! Pure but for the caller's way to find a script.
+
+use crate::compose::dockerfile::{shell_text, words};
+use crate::model::Location;
+
+/// A program and a word behind it that together change a schema.
+const MIGRATES: &[(&str, &str)] = &[
+    ("alembic", "upgrade"),
+    ("alembic", "stamp"),
+    ("atlas", "migrate"),
+    ("dbmate", "migrate"),
+    ("dbmate", "up"),
+    ("diesel", "migration"),
+    ("drizzle-kit", "migrate"),
+    ("drizzle-kit", "push"),
+    ("flask", "upgrade"),
+    ("flyway", "migrate"),
+    ("goose", "up"),
+    ("knex", "migrate:latest"),
+    ("liquibase", "update"),
+    ("manage.py", "migrate"),
+    ("prisma", "migrate"),
+    ("prisma", "push"),
+    ("rails", "db:migrate"),
+    ("rake", "db:migrate"),
+    ("sequelize", "db:migrate"),
+    ("sqlx", "migrate"),
+    ("typeorm", "migration:run"),
+];
+/// Pieces that prepare and do nothing themselves.
+const IDLE: &[&str] = &[
+    "",
+    ":",
+    "[",
+    "[[",
+    "break",
+    "cd",
+    "continue",
+    "done",
+    "echo",
+    "esac",
+    "exit",
+    "export",
+    "fi",
+    "from",
+    "import",
+    "nc",
+    "pg_isready",
+    "printf",
+    "return",
+    "set",
+    "shift",
+    "sleep",
+    "source",
+    "trap",
+    "true",
+    "umask",
+    "unset",
+    "wait-for-it.sh",
+    "local",
+    "test",
+];
+/// Words before the one that is run.
+const BEFORE: &[&str] = &["!", "do", "else", "elif", "exec", "if", "then", "time", "until", "while", "{", "(", "env", "nohup", "sudo", "command"];
+const MANAGERS: &[&str] = &["npm", "pnpm", "yarn", "bun"];
+/// Scripts that name scripts.
+const DEEPEST: usize = 4;
+
+/// A piece of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Deed {
+    /// As it stands there.
+    pub(super) text: String,
+    /// Where.
+    pub(super) at: Location,
+    /// It stands in a loop.
+    pub(super) is_looped: bool,
+    migrates: bool,
+}
+
+/// Finds a script by the word that names it: its name and its text.
+type Find<'f> = dyn Fn(&str) -> Option<(String, String)> + 'f;
+
+/// Everything that a service does.
+#[derive(Debug)]
+pub(super) struct Script<'a> {
+    deeds: Vec<Deed>,
+    more: &'a [Vec<String>],
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn new(more: &'a [Vec<String>]) -> Self {
+        Self { deeds: Vec::new(), more }
+    }
+
+    /// The first piece that migrates.
+    pub(super) fn first(&self) -> Option<&Deed> {
+        self.deeds.iter().find(|deed| deed.migrates)
+    }
+
+    pub(super) fn migrates(&self) -> bool {
+        self.first().is_some()
+    }
+
+    /// A piece that does something else.
+    pub(super) fn other(&self) -> Option<&Deed> {
+        self.deeds.iter().find(|deed| !deed.migrates)
+    }
+
+    /// A command as words.
+    pub(super) fn add(&mut self, command: &[String], at: &Location, find: &Find<'_>) {
+        self.command(command, at, false, find, 0);
+    }
+
+    fn command(&mut self, command: &[String], at: &Location, is_looped: bool, find: &Find<'_>, depth: usize) {
+        if let Some(text) = shell_text(command) {
+            self.shell(text, at, find, depth);
+            return;
+        }
+        let Some(named) = script_of(command, find).filter(|_| depth < DEEPEST && !self.is_migration(command)) else {
+            self.deed(command, at, is_looped);
+            return;
+        };
+        let (name, text) = named;
+        let inner = Location { file: name.clone(), line: 1 };
+        if name.ends_with("package.json") {
+            let script = package_script(command, &text);
+            // The manager's own words are the script's.
+            self.shell(&script.unwrap_or_default(), &inner, find, depth + 1);
+        } else if is_shell(&name, &text) {
+            self.lines(&text, &inner, find, depth + 1);
+        } else {
+            self.foreign(&text, &inner);
+        }
+    }
+
+    /// The text behind `sh -c`: one place.
+    fn shell(&mut self, text: &str, at: &Location, find: &Find<'_>, depth: usize) {
+        let mut open = 0;
+        for piece in pieces(text) {
+            self.piece(&piece, at, &mut open, find, depth);
+        }
+    }
+
+    /// A script: every line is a place of its own.
+    fn lines(&mut self, text: &str, at: &Location, find: &Find<'_>, depth: usize) {
+        let mut open = 0;
+        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim_start().starts_with('#')) {
+            for piece in pieces(text) {
+                self.piece(&piece, &Location { file: at.file.clone(), line }, &mut open, find, depth);
+            }
+        }
+    }
+
+    fn piece(&mut self, piece: &str, at: &Location, open: &mut usize, find: &Find<'_>, depth: usize) {
+        let mut command = words(piece);
+        if command.first().is_some_and(|word| ["while", "until", "for"].contains(&word.as_str())) {
+            *open += 1;
+        }
+        if command.first().is_some_and(|word| word == "done") {
+            *open = open.saturating_sub(1);
+        }
+        let is_assigned =
+            |word: &str| word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_'));
+        let before = command.iter().take_while(|word| BEFORE.contains(&word.as_str()) || is_assigned(word)).count();
+        command.drain(..before);
+        // The rest of an entrypoint's script is the command that stands elsewhere.
+        if command.first().is_none_or(|word| IDLE.contains(&word.as_str()) || word == "$@" || word == "for" || word.ends_with("wait-for-it.sh")) {
+            return;
+        }
+        self.command(&command, at, *open > 0, find, depth);
+    }
+
+    /// A program in another language: what changes a schema is seen in it, and it is taken to do something else too.
+    fn foreign(&mut self, text: &str, at: &Location) {
+        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim_start().starts_with(['#', '/'])) {
+            let plain: String = text.chars().map(|sign| if "[](){},'\"`;".contains(sign) { ' ' } else { sign }).collect();
+            let command: Vec<String> = plain.split_whitespace().map(str::to_owned).collect();
+            if self.is_migration(&command) || text.contains("command.upgrade(") {
+                self.deeds.push(Deed { text: text.trim().to_owned(), at: Location { file: at.file.clone(), line }, is_looped: false, migrates: true });
+            }
+        }
+        self.deeds.push(Deed { text: at.file.clone(), at: at.clone(), is_looped: false, migrates: false });
+    }
+
+    fn deed(&mut self, command: &[String], at: &Location, is_looped: bool) {
+        let migrates = self.is_migration(command);
+        self.deeds.push(Deed { text: command.join(" "), at: at.clone(), is_looped, migrates });
+    }
+
+    fn is_migration(&self, command: &[String]) -> bool {
+        let follows = |program: &str, word: &str| {
+            let at = command.iter().position(|one| one.rsplit('/').next() == Some(program));
+            at.is_some_and(|at| command[at + 1..].iter().any(|one| one == word))
+        };
+        let own = MIGRATES.iter().any(|(program, word)| follows(program, word));
+        own || self.more.iter().any(|words| !words.is_empty() && command.windows(words.len()).any(|window| window == words))
+    }
+}
+
+/// The script that a command runs: its program, or the first argument of an interpreter that is a file; of a package manager its manifest.
+fn script_of(command: &[String], find: &Find<'_>) -> Option<(String, String)> {
+    let program = command.first()?;
+    if MANAGERS.contains(&program.as_str()) {
+        return find("package.json").filter(|(_, text)| package_script(command, text).is_some());
+    }
+    let interpreters = ["python", "python3", "node", "ruby", "sh", "bash", "dash", "tini", "dumb-init", "poetry", "uv"];
+    let is_interpreter = interpreters.contains(&program.rsplit('/').next().unwrap_or_default());
+    let named = if is_interpreter { command.iter().skip(1).find(|word| !word.starts_with('-') && *word != "run")? } else { program };
+    find(named)
+}
+
+fn package_script(command: &[String], manifest: &str) -> Option<String> {
+    let name = command.iter().skip(1).find(|word| *word != "run" && !word.starts_with('-'))?;
+    let manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
+    manifest.get("scripts")?.get(name)?.as_str().map(str::to_owned)
+}
+
+fn is_shell(name: &str, text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    std::path::Path::new(name).extension().is_some_and(|ending| ending == "sh") || first.starts_with("#!") && first.ends_with("sh")
+}
+
+/// The commands of a text: what stands between `;`, `&`, `|` and line ends, outside of quotes.
+fn pieces(text: &str) -> Vec<String> {
+    let (mut pieces, mut piece, mut quote) = (Vec::new(), String::new(), None);
+    for sign in text.chars() {
+        match (quote, sign) {
+            (None, ';' | '&' | '|' | '\n') => pieces.push(std::mem::take(&mut piece)),
+            (None, '\'' | '"') => {
+                quote = Some(sign);
+                piece.push(sign);
+            }
+            (Some(end), sign) => {
+                if sign == end {
+                    quote = None;
+                }
+                piece.push(sign);
+            }
+            (None, sign) => piece.push(sign),
+        }
+    }
+    pieces.push(piece);
+    pieces.into_iter().map(|piece| piece.trim().to_owned()).filter(|piece| !piece.is_empty()).collect()
+}
