@@ -68,7 +68,9 @@ fn named(office: &Office<'_>, url: &Url, args: &BootstrapArgs, status: &Status, 
     let Some(revision) = &args.stamp else {
         let exact = status.nearest.iter().find(|(_, lines)| *lines == 0);
         let proposal = match exact {
-            Some((revision, _)) => format!("its schema is that of {revision}\n  hint: db bootstrap ... --stamp {revision} --confirm {target}"),
+            Some((revision, _)) => {
+                format!("its schema is that of {revision}\n  hint: xtask db bootstrap {} --url URL --stamp {revision} --confirm {target}", office.id())
+            }
             None => "no revision makes this schema; the nearest are named above\n  hint: mend what differs (db status shows it), then ask again".to_owned(),
         };
         return Err(no(format!("nothing was changed: {proposal}")));

@@ -179,10 +179,8 @@ fn state_of(look: &Look, graph: &Graph, expected: Option<&str>, compared: &Compa
 }
 
 fn unversioned(look: &Look, graph: &Graph, compared: &Compared, status: &mut Status) -> Found {
-    let mut evidence = vec![
-        format!("{}: {}", plural(look.tables.len() as u64, "table"), listed(&look.tables)),
-        format!("{}: {}", plural(look.types.len() as u64, "type"), listed(&look.types)),
-    ];
+    let named = [("table", &look.tables), ("type", &look.types)].into_iter().filter(|(_, names)| !names.is_empty());
+    let mut evidence: Vec<String> = named.map(|(kind, names)| format!("{}: {}", plural(names.len() as u64, kind), listed(names))).collect();
     if look.has_version_table {
         evidence.push("alembic_version is there and holds no row".to_owned());
     }
@@ -190,7 +188,11 @@ fn unversioned(look: &Look, graph: &Graph, compared: &Compared, status: &mut Sta
         evidence.push(format!("another tool's history is there: {}", look.other_tools.join(", ")));
     }
     status.nearest = compared.nearest(graph);
-    (Migration::PopulatedUnversioned, evidence, "find the revision that its schema has, stamp it, upgrade; never stamp head unseen".to_owned())
+    (
+        Migration::PopulatedUnversioned,
+        evidence,
+        "`xtask db bootstrap` finds the revision that its schema has, stamps it and upgrades; never stamp head unseen".to_owned(),
+    )
 }
 
 fn versioned(look: &Look, graph: &Graph, revision: &str, expected: Option<&str>, compared: &Compared, status: &mut Status) -> Found {
