@@ -17,6 +17,7 @@ use crate::model::{Exit, Outcome};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient};
 use crate::postgres::binaries::{self, Npm};
+use crate::postgres::clients;
 use crate::postgres::{Noted, Outside, Own, Server, Side, Start, Url, major};
 use crate::run::environment;
 use crate::rundir::{add_measure, write_atomic};
@@ -82,7 +83,8 @@ pub(super) struct Office<'a> {
     repository: &'a Repository,
     config: &'a Config,
     database: &'a Database,
-    ambient: &'a Ambient,
+    /// The caller's, with PostgreSQL's programs on its PATH.
+    ambient: Ambient,
     alembic: Alembic,
     graph: Graph,
     /// Files that decide what a revision makes.
@@ -104,6 +106,13 @@ impl<'a> Office<'a> {
         let cwd = config.root.join(&database.cwd);
         let python = which::which_in("python", Some(&path), &cwd).or_else(|_| which::which_in("python3", Some(&path), &cwd));
         let python = python.map_err(|_| format!("there is no python on the PATH of database {}\n  hint: runtimes = [...]", database.id))?;
+        let mut ambient = ambient.clone();
+        let known = ambient.get("PATH").cloned().unwrap_or_default();
+        let mut fetching = environment::base(&ambient, &config.env_pass, true);
+        fetching.insert("PATH".to_owned(), path.clone());
+        if let Some(folder) = clients::find(&known, &repository.gates.cache(""), &python, &fetching)? {
+            ambient.insert("PATH".to_owned(), format!("{known}:{}", folder.display()));
+        }
         let ini = config.root.join(database.alembic.as_deref().unwrap_or_default());
         let alembic = Alembic { python, env, cwd, ini, url_env: database.url_env.clone() };
         let graph = alembic.graph().map_err(|why| format!("{why}\n  hint: `setup` installs what the runtimes need"))?;
@@ -123,7 +132,7 @@ impl<'a> Office<'a> {
 
     /// The caller's environment.
     pub(super) fn ambient(&self) -> &Ambient {
-        self.ambient
+        &self.ambient
     }
 
     /// The scripts.
@@ -146,7 +155,7 @@ impl<'a> Office<'a> {
 
     /// Asks the database itself.
     pub(super) fn look(&self, url: &Url) -> (Result<Look, Unasked>, Vec<String>) {
-        let outside = match Outside::any(url.clone(), self.ambient) {
+        let outside = match Outside::any(url.clone(), &self.ambient) {
             Ok(outside) => outside,
             Err(why) => return (Err(Unasked::Unreachable(why)), Vec::new()),
         };

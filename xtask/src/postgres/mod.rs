@@ -2,6 +2,7 @@
 //! milliseconds. Knows nothing of migrations; who builds a template runs them.
 
 pub mod binaries;
+pub mod clients;
 pub mod home;
 mod outside;
 mod own;
