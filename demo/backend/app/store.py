@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy import func, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from app.domain.inventory import Item, Status
 from app.domain.mileage import Trip
 from app.domain.products import MasterProduct
 from app.domain.purchases import Line, Purchase, State
-from app.models import ItemRow, LineRow, MoveRow, ProductRow, PurchaseRow, TripRow
+from app.models import ItemRow, LineRow, ListingRow, MoveRow, ProductRow, PurchaseRow, TripRow
 
 
 class Store:
@@ -122,12 +122,14 @@ class Store:
         return [_item(item) for item in items]
 
     def move(self, number: int, to: Status) -> Item:
-        """Move an item to its next state, and note the move."""
+        """Move an item to its next state, and note the move. What is no longer listed is offered nowhere."""
         row = self.session.get(ItemRow, number, with_for_update=True, populate_existing=True)
         if row is None:
             raise NotFound("item", number)
         moved = inventory.move(_item(row), to)
         with self._speaking():
+            if row.status is Status.LISTED:
+                self.session.execute(delete(ListingRow).where(ListingRow.item == number))
             self.session.add(MoveRow(item=number, before=row.status, after=moved.status))
             row.status = moved.status
         return moved

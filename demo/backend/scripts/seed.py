@@ -10,13 +10,19 @@ from sqlalchemy.orm import Session  # noqa: E402
 
 from app.database import engine_from_environment  # noqa: E402
 from app.domain.inventory import Status  # noqa: E402
+from app.domain.marketplace import Format, read  # noqa: E402
 from app.domain.mileage import Trip  # noqa: E402
 from app.domain.products import Category, MasterProduct  # noqa: E402
 from app.domain.purchases import Line  # noqa: E402
+from app.domain.sales import Return  # noqa: E402
+from app.domain.sourcing import Offer  # noqa: E402
+from app.services import accounts, marketplace, sales, sourcing  # noqa: E402
 from app.store import Store  # noqa: E402
 
 FIRST = date(2026, 1, 5)
 PURCHASES = 12
+# For the demo and its tests alone.
+NAME, PASSWORD = "owner", "only for the demo"
 
 
 def seed(store: Store) -> None:
@@ -36,6 +42,23 @@ def seed(store: Store) -> None:
                 store.move(item.number, Status.LISTED if item.number % 3 else Status.WRITTEN_OFF)
                 if item.number % 5 == 1 and item.number % 3:
                     store.move(item.number, Status.SOLD)
+    trade(store)
+
+
+def trade(store: Store) -> None:
+    """Somebody who may sign in, listings, leads, and a sale of which a piece came back."""
+    session = store.session
+    accounts.add(session, NAME, PASSWORD)
+    marketplace.apply(session, "bay", read("reference,sku,price\nB-1,SKU-1,49.00\nB-2,SKU-2,35.00\nB-3,SKU-3,12.50\n", Format.CSV))
+    offers = [Offer("F-1", "SKU-1", 2000), Offer("F-2", "SKU-2", 3400), Offer("F-3", "SKU-3", 500)]
+    found = sourcing.run(session, "Flea market", offers, 30)
+    sourcing.discard(session, found.leads[-1].number, "the box is missing")
+    listed = [listing.item for listing, _ in marketplace.listings(session)]
+    sale = sales.create(session, "Ann", FIRST + timedelta(days=100)).number
+    for item in listed[:2]:
+        sales.add(session, sale, item, 3000)
+    sales.finalize(session, sale)
+    sales.take_back(session, sale, listed[0], Return(FIRST + timedelta(days=103), 3000, restocked=True, reason="wrong colour"))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session
 from app import database
 from app.main import create_app
 from app.models import Base
+from app.services import accounts
 from app.store import Store
+
+NAME, PASSWORD = "tester", "a long enough password"
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +47,8 @@ def store(session: Session) -> Store:
 
 
 @pytest.fixture
-def client(engine: Engine, connection: Connection) -> Iterator[TestClient]:
-    """The service; each request has a session as in production, inside the test's transaction."""
+def anyone(engine: Engine, connection: Connection) -> Iterator[TestClient]:
+    """The service, nobody signed in; each request has a session as in production, inside the test's transaction."""
     app = create_app(engine)
 
     def session() -> Iterator[Session]:
@@ -55,6 +58,16 @@ def client(engine: Engine, connection: Connection) -> Iterator[TestClient]:
     app.dependency_overrides[database.session] = session
     with TestClient(app) as client:
         yield client
+
+
+@pytest.fixture
+def client(anyone: TestClient, session: Session) -> TestClient:
+    """The service, with somebody signed in."""
+    accounts.add(session, NAME, PASSWORD)
+    session.commit()
+    token = anyone.post("/session", json={"name": NAME, "password": PASSWORD}).json()["token"]
+    anyone.headers["authorization"] = f"Bearer {token}"
+    return anyone
 
 
 @pytest.fixture

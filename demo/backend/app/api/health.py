@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from app import migration
+from app import log, migration
 from app.migration import Migration, State
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -37,6 +37,7 @@ def deep(request: Request) -> JSONResponse:
         content={
             "status": "ok" if status == 200 else found.why(),
             "database": {"status": "ok" if answers else str(found.state)},
+            "continued": log.counts(),
             "migration": {"state": str(found.state), "revision": found.revision, "head": found.head},
         },
     )

@@ -59,6 +59,29 @@ INVARIANTS = (
         "FROM item_moves) chain WHERE before <> came",
     ),
     Invariant(
+        "sold-is-on-a-sale",
+        "a piece that was sold by a sale and did not come back is on one finalized sale",
+        "SELECT 'item ' || l.item FROM sale_lines l JOIN sales s ON s.number = l.sale LEFT JOIN returns r ON r.line = l.number "
+        "WHERE s.state = 'finalized' AND r.line IS NULL GROUP BY l.item HAVING count(*) > 1 "
+        "UNION SELECT 'item ' || l.item FROM sale_lines l JOIN sales s ON s.number = l.sale JOIN items i ON i.number = l.item "
+        "LEFT JOIN returns r ON r.line = l.number WHERE s.state = 'finalized' AND r.line IS NULL AND i.status <> 'sold'",
+    ),
+    Invariant(
+        "refunds-are-at-most-prices",
+        "nobody gets back more than was paid",
+        "SELECT 'sale line ' || l.number FROM sale_lines l JOIN returns r ON r.line = l.number WHERE r.refund > l.price",
+    ),
+    Invariant(
+        "listed-is-listed",
+        "what is offered on a marketplace is on the shelf as listed",
+        "SELECT 'item ' || i.number FROM listings l JOIN items i ON i.number = l.item WHERE i.status <> 'listed'",
+    ),
+    Invariant(
+        "leads-that-were-bought-have-a-purchase-or-lost-it",
+        "an open or discarded lead has no purchase",
+        "SELECT 'lead ' || number FROM leads WHERE state <> 'converted' AND purchase IS NOT NULL",
+    ),
+    Invariant(
         "skus-are-normal",
         "one article has one spelling",
         "SELECT 'product ' || sku FROM master_products WHERE sku !~ '^[A-Z0-9]+(-[A-Z0-9]+)*$'",

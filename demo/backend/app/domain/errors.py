@@ -18,3 +18,7 @@ class Conflict(DomainError):
 
 class Invalid(DomainError):
     """A value is outside of what the domain allows."""
+
+
+class SignedOut(DomainError):
+    """Nobody is signed in."""

@@ -41,6 +41,13 @@ def move(item: Item, to: Status) -> Item:
     return replace(item, status=to)
 
 
+def take_back(item: Item, to: Status) -> Item:
+    """A sold item that came back: on the shelf again, or written off. Nothing else leads out of sold."""
+    if item.status is not Status.SOLD or to not in (Status.IN_STOCK, Status.WRITTEN_OFF):
+        raise Conflict(f"item {item.number} is {item.status} and does not come back as {to}")
+    return replace(item, status=to)
+
+
 def value(items: list[Item]) -> int:
     """Cents bound in what is still ours."""
     return sum(item.cost for item in items if item.status in (Status.IN_STOCK, Status.LISTED))

@@ -14,13 +14,14 @@ from app.domain.purchases import State
 from app.models.base import Base
 
 
-def _words(kind: type[StrEnum]) -> list[str]:
+def words(kind: type[StrEnum]) -> list[str]:
+    """The words of an enum, as the database has them."""
     return [member.value for member in kind]
 
 
-CATEGORY = Enum(Category, name="category", values_callable=_words)
-STATE = Enum(State, name="purchase_state", values_callable=_words)
-STATUS = Enum(Status, name="item_status", values_callable=_words)
+CATEGORY = Enum(Category, name="category", values_callable=words)
+STATE = Enum(State, name="purchase_state", values_callable=words)
+STATUS = Enum(Status, name="item_status", values_callable=words)
 
 
 class ProductRow(Base):
