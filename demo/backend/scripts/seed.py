@@ -49,7 +49,7 @@ def trade(store: Store) -> None:
     """Somebody who may sign in, listings, leads, and a sale of which a piece came back."""
     session = store.session
     accounts.add(session, NAME, PASSWORD)
-    marketplace.apply(session, "bay", read("reference,sku,price\nB-1,SKU-1,49.00\nB-2,SKU-2,35.00\nB-3,SKU-3,12.50\n", Format.CSV))
+    marketplace.apply(session, "bay", read("reference,sku,price\nB-1,SKU-1,49.00\nB-2,SKU-2,35.00\nB-3,SKU-3,12.50\nB-4,SKU-4,20.00\nB-5,SKU-5,18.00\n", Format.CSV))
     offers = [Offer("F-1", "SKU-1", 2000), Offer("F-2", "SKU-2", 3400), Offer("F-3", "SKU-3", 500)]
     found = sourcing.run(session, "Flea market", offers, 30)
     sourcing.discard(session, found.leads[-1].number, "the box is missing")
