@@ -1,5 +1,6 @@
 import tseslint from "typescript-eslint";
 
+const kept = "what the browser keeps goes through src/lib/storage.ts";
 const harness = "waits and timeouts live in src/test/harness.tsx and src/test/policy.ts";
 
 export default tseslint.config(
@@ -7,9 +8,30 @@ export default tseslint.config(
   ...tseslint.configs.recommended,
   {
     files: ["src/**/*.{ts,tsx}"],
+    ignores: ["src/lib/**", "src/test/**"],
+    rules: {
+      "no-restricted-globals": [
+        "error",
+        ...["setTimeout", "setInterval"].map((name) => ({ name, message: harness })),
+        ...["localStorage", "sessionStorage"].map((name) => ({ name, message: kept })),
+      ],
+      "no-restricted-properties": [
+        "error",
+        { object: "window", property: "localStorage", message: kept },
+        { object: "window", property: "sessionStorage", message: kept },
+        { object: "globalThis", property: "localStorage", message: kept },
+        { object: "navigator", property: "clipboard", message: "texts for the clipboard go through src/lib/clipboard.ts" },
+      ],
+    },
+  },
+  {
+    files: ["src/lib/**/*.{ts,tsx}"],
+    rules: { "no-restricted-globals": ["error", ...["setTimeout", "setInterval"].map((name) => ({ name, message: harness }))] },
+  },
+  {
+    files: ["src/**/*.{ts,tsx}"],
     ignores: ["src/test/**"],
     rules: {
-      "no-restricted-globals": ["error", { name: "setTimeout", message: harness }, { name: "setInterval", message: harness }],
       "no-restricted-imports": [
         "error",
         {

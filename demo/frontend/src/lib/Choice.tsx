@@ -15,7 +15,7 @@ export function Choice({ label, value, options, onChange }: Props) {
         <Select.Value placeholder={label} />
       </Select.Trigger>
       <Select.Portal>
-        <Select.Content>
+        <Select.Content className="options" position="popper">
           <Select.Viewport>
             {options.map((option) => (
               <Select.Item key={option.value} value={option.value}>

@@ -1,5 +1,5 @@
 /** How numbers and states are written for people. */
-import type { Category, ItemStatus } from "./api";
+import type { Category, ItemStatus, LeadState, Outcome } from "./api";
 
 /** Cents as euros with two decimals. */
 export function euros(cents: number): string {
@@ -27,6 +27,20 @@ export const CATEGORY_LABEL: Record<Category, string> = {
   books: "Books",
   electronics: "Electronics",
 };
+
+export const OUTCOME_LABEL: Record<Outcome, string> = { new: "New", repriced: "New price", unchanged: "Unchanged", refused: "Refused" };
+
+export const LEAD_LABEL: Record<LeadState, string> = { open: "Open", converted: "Bought", discarded: "Left" };
+
+/** `1 item`, `2 items`. */
+export function count(number: number, one: string): string {
+  return number === 1 ? `1 ${one}` : `${number} ${one}s`;
+}
+
+/** A month's name. */
+export function monthName(month: number): string {
+  return new Date(Date.UTC(2000, month - 1, 1)).toLocaleDateString("en", { month: "long", timeZone: "UTC" });
+}
 
 /** States that may follow a state. */
 export const NEXT: Record<ItemStatus, ItemStatus[]> = {

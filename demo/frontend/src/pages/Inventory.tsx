@@ -3,15 +3,18 @@ import { useState } from "react";
 
 import { Choice } from "../lib/Choice";
 import { api, type InventoryItem, type ItemStatus } from "../lib/api";
-import { NEXT, STATUS_LABEL, euros } from "../lib/format";
+import { NEXT, STATUS_LABEL, count, euros } from "../lib/format";
+import { Copy } from "../lib/Copy";
 import { keys } from "../lib/keys";
+import { useView } from "../lib/storage";
 
+const STATES = ["all", "in_stock", "listed", "sold", "written_off"] as const;
 const FILTERS = [{ value: "all", label: "All" }, ...Object.entries(STATUS_LABEL).map(([value, label]) => ({ value, label }))];
 
 /** What is on the shelves, with search, filter and moves. */
 export function Inventory() {
   const [q, setQ] = useState("");
-  const [status, setStatus] = useState<ItemStatus | "all">("all");
+  const [status, setStatus] = useView<ItemStatus | "all">("inventory", STATES, "all");
   const inventory = useQuery({ queryKey: keys.inventoryOf(q, status), queryFn: () => api.inventory(q, status), placeholderData: (before) => before });
   return (
     <section aria-labelledby="inventory-title">
@@ -32,7 +35,7 @@ function Items({ items, value }: { items: InventoryItem[]; value: number }) {
   return (
     <>
       <table>
-        <caption>{items.length === 1 ? "1 item" : `${items.length} items`}</caption>
+        <caption>{count(items.length, "item")}</caption>
         <thead>
           <tr>
             <th>No.</th>
@@ -48,9 +51,16 @@ function Items({ items, value }: { items: InventoryItem[]; value: number }) {
           ))}
         </tbody>
       </table>
-      <p>Value {euros(value)}</p>
+      <p>
+        Value {euros(value)} <Copy label="Copy as CSV" text={csv(items)} />
+      </p>
     </>
   );
+}
+
+function csv(items: InventoryItem[]): string {
+  const rows = items.map((item) => [item.number, item.sku, item.cost, item.status].join(","));
+  return ["number,sku,cost,status", ...rows].join("\n");
 }
 
 function Row({ item }: { item: InventoryItem }) {

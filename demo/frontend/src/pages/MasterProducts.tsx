@@ -3,7 +3,7 @@ import { type FormEvent, useState } from "react";
 
 import { Choice } from "../lib/Choice";
 import { api, type Category, type Product } from "../lib/api";
-import { CATEGORY_LABEL } from "../lib/format";
+import { CATEGORY_LABEL, count } from "../lib/format";
 import { keys } from "../lib/keys";
 
 const CATEGORIES = Object.entries(CATEGORY_LABEL).map(([value, label]) => ({ value, label }));
@@ -58,7 +58,7 @@ function Products({ products }: { products: Product[] }) {
   if (products.length === 0) return <p>No article yet.</p>;
   return (
     <table>
-      <caption>{products.length === 1 ? "1 article" : `${products.length} articles`}</caption>
+      <caption>{count(products.length, "article")}</caption>
       <thead>
         <tr>
           <th>SKU</th>

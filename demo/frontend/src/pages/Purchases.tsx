@@ -1,11 +1,14 @@
-import * as Dialog from "@radix-ui/react-dialog";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState, type FormEvent, type ReactNode } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
 
 import { Choice } from "../lib/Choice";
+import { Sheet } from "../lib/Sheet";
 import { api, type Purchase } from "../lib/api";
 import { cents, euros } from "../lib/format";
 import { keys } from "../lib/keys";
+import { useChange } from "../lib/useChange";
+
+const STALE = [keys.purchases, keys.dashboard];
 
 /** Purchases with their lines and trips; a draft is finalized after a question. */
 export function Purchases() {
@@ -22,23 +25,12 @@ export function Purchases() {
   );
 }
 
-/** A change that makes purchases stale. */
-function useChange<T>(change: (value: T) => Promise<unknown>, done: () => void, ...also: (readonly string[])[]) {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: change,
-    onSuccess: async () => {
-      await Promise.all([keys.purchases, ...also].map((queryKey) => client.invalidateQueries({ queryKey })));
-      done();
-    },
-  });
-}
-
 function NewPurchase() {
   const [seller, setSeller] = useState("");
   const [day, setDay] = useState("");
   const create = useChange(
     () => api.createPurchase(seller.trim(), day),
+    STALE,
     () => setSeller(""),
   );
   const submit = (event: FormEvent) => {
@@ -94,22 +86,6 @@ function Card({ purchase }: { purchase: Purchase }) {
   );
 }
 
-function Sheet({ title, children, open, onOpen }: { title: string; children: ReactNode; open: boolean; onOpen: (open: boolean) => void }) {
-  return (
-    <Dialog.Root open={open} onOpenChange={onOpen}>
-      <Dialog.Trigger>{title}</Dialog.Trigger>
-      <Dialog.Portal>
-        <Dialog.Overlay />
-        <Dialog.Content aria-describedby={undefined}>
-          <Dialog.Title>{title}</Dialog.Title>
-          {children}
-          <Dialog.Close>Cancel</Dialog.Close>
-        </Dialog.Content>
-      </Dialog.Portal>
-    </Dialog.Root>
-  );
-}
-
 function AddLine({ purchase }: { purchase: Purchase }) {
   const [open, setOpen] = useState(false);
   const [sku, setSku] = useState("");
@@ -120,6 +96,7 @@ function AddLine({ purchase }: { purchase: Purchase }) {
   const pieces = /^[1-9]\d{0,3}$/.test(quantity) ? Number(quantity) : undefined;
   const add = useChange(
     () => api.addLine(purchase.number, { sku, quantity: pieces ?? 0, unit_cost: unitCost ?? 0 }),
+    STALE,
     () => setOpen(false),
   );
   return (
@@ -146,6 +123,7 @@ function AddTrip({ purchase }: { purchase: Purchase }) {
   const distance = /^[1-9]\d{0,3}$/.test(kilometres) ? Number(kilometres) : undefined;
   const add = useChange(
     () => api.addTrip(purchase.number, { day: purchase.day, kilometres: distance ?? 0, purpose: purpose.trim() }),
+    STALE,
     () => setOpen(false),
   );
   return (
@@ -168,8 +146,8 @@ function Finalize({ purchase }: { purchase: Purchase }) {
   const [open, setOpen] = useState(false);
   const finalize = useChange(
     () => api.finalize(purchase.number),
+    [...STALE, keys.inventory],
     () => setOpen(false),
-    keys.inventory,
   );
   return (
     <Sheet title="Finalize" open={open} onOpen={setOpen}>

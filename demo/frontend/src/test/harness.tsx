@@ -8,7 +8,7 @@ import userEvent from "@testing-library/user-event";
 import type { ReactElement } from "react";
 import { vi } from "vitest";
 
-import type { InventoryItem, Product, Purchase } from "../lib/api";
+import type { FileRow, InventoryItem, Lead, Listing, ListingFile, Month, Offer, Product, Purchase, ReturnIn, Sale } from "../lib/api";
 import { FIND_TIMEOUT_MS } from "./policy";
 
 export { screen, within };
@@ -18,6 +18,9 @@ export interface World {
   products: Product[];
   purchases: Purchase[];
   items: InventoryItem[];
+  listings: Listing[];
+  leads: Lead[];
+  sales: Sale[];
 }
 
 /** A request that the page made. */
@@ -30,9 +33,103 @@ export interface Seen {
 type Answer = { status: number; body: unknown };
 type Handler = (world: World, match: RegExpMatchArray, url: URL, body: never) => Answer;
 
+/** The one password that the server in memory takes. */
+export const PASSWORD = "a long enough password";
+
 const ok = (body: unknown, status = 200): Answer => ({ status, body });
 
 const ROUTES: [string, RegExp, Handler][] = [
+  [
+    "POST",
+    /^\/api\/session$/,
+    (_world, _match, _url, body: { name: string; password: string }) =>
+      body.password === PASSWORD ? ok({ token: "a token", name: body.name }) : ok({ detail: "name or password is wrong" }, 401),
+  ],
+  ["DELETE", /^\/api\/session$/, () => ok(null, 204)],
+  ["GET", /^\/api\/marketplace\/listings$/, (world) => ok(world.listings)],
+  ["POST", /^\/api\/marketplace\/preview$/, (world, _match, _url, body: ListingFile) => ok(rowsOf(world, body))],
+  [
+    "POST",
+    /^\/api\/marketplace\/imports$/,
+    (world, _match, _url, body: ListingFile) => {
+      const rows = rowsOf(world, body);
+      const good = rows.filter((row) => row.item !== null);
+      const listed = good.map((row) => ({ market: body.market, reference: row.reference, item: row.item ?? 0, sku: row.sku, label: row.sku, price: row.price }));
+      world.listings = [...listed, ...world.listings];
+      return ok(rows, 201);
+    },
+  ],
+  ["GET", /^\/api\/sourcing\/leads$/, (world) => ok(world.leads)],
+  [
+    "POST",
+    /^\/api\/sourcing\/runs$/,
+    (world, _match, _url, body: { source: string; offers: Offer[] }) => {
+      const found = body.offers.map((offer, index): Lead => ({
+        ...offer,
+        number: world.leads.length + index + 1,
+        source: body.source,
+        worth: offer.asking * 2,
+        margin: offer.asking,
+        state: "open",
+        purchase: null,
+        reason: "",
+      }));
+      world.leads = [...found, ...world.leads];
+      return ok({ leads: found, known: 0, not_worth_it: 1, passed_over: 0 }, 201);
+    },
+  ],
+  ["POST", /^\/api\/sourcing\/leads\/(\d+)\/convert$/, (world, match) => changeLead(world, Number(match[1]), { state: "converted", purchase: 7 })],
+  [
+    "POST",
+    /^\/api\/sourcing\/leads\/(\d+)\/discard$/,
+    (world, match, _url, body: { reason: string }) => changeLead(world, Number(match[1]), { state: "discarded", reason: body.reason }),
+  ],
+  ["GET", /^\/api\/sales$/, (world) => ok([...world.sales].reverse())],
+  [
+    "POST",
+    /^\/api\/sales$/,
+    (world, _match, _url, body: { buyer: string; day: string }) => {
+      const sale: Sale = { number: world.sales.length + 1, ...body, state: "draft", lines: [], total: 0 };
+      world.sales = [...world.sales, sale];
+      return ok(sale, 201);
+    },
+  ],
+  [
+    "POST",
+    /^\/api\/sales\/(\d+)\/lines$/,
+    (world, match, _url, body: { item: number; price: number }) =>
+      changeSale(world, Number(match[1]), (sale) => ({ ...sale, lines: [...sale.lines, { ...body, returned: null }] })),
+  ],
+  [
+    "POST",
+    /^\/api\/sales\/(\d+)\/finalize$/,
+    (world, match) => {
+      const sale = world.sales.find((one) => one.number === Number(match[1]));
+      if (sale && sale.lines.length === 0) return ok({ detail: `sale ${sale.number} has no pieces` }, 422);
+      return changeSale(world, Number(match[1]), (found) => ({ ...found, state: "finalized" }));
+    },
+  ],
+  [
+    "POST",
+    /^\/api\/sales\/(\d+)\/returns$/,
+    (world, match, _url, body: ReturnIn) =>
+      changeSale(world, Number(match[1]), (sale) => ({
+        ...sale,
+        lines: sale.lines.map((line) =>
+          line.item === body.item ? { ...line, returned: { day: body.day, refund: body.refund, restocked: body.restock, reason: body.reason } } : line,
+        ),
+      })),
+  ],
+  [
+    "GET",
+    /^\/api\/reports\/(\d+)$/,
+    (_world, match) => {
+      const empty = (month: number): Month => ({ month, pieces: 0, revenue: 0, refunds: 0, cost: 0, profit: 0 });
+      const months = Array.from({ length: 12 }, (_, index) => empty(index + 1));
+      if (match[1] === "2026") months[3] = { month: 4, pieces: 2, revenue: 5500, refunds: 500, cost: 3200, profit: 1800 };
+      return ok(months);
+    },
+  ],
   ["GET", /^\/api\/products$/, (world) => ok(world.products)],
   [
     "POST",
@@ -122,6 +219,33 @@ const ROUTES: [string, RegExp, Handler][] = [
   ],
 ];
 
+function rowsOf(world: World, file: ListingFile): FileRow[] {
+  const [, ...lines] = file.text.trim().split("\n");
+  return lines.map((text, index) => {
+    const [reference = "", sku = "", price = "0"] = text.split(",");
+    const item = world.items.find((one) => one.sku === sku && one.status === "in_stock");
+    const row = { line: index + 2, reference, sku, price: Number(price) * 100 };
+    return item ? { ...row, outcome: "new", item: item.number, why: "" } : { ...row, outcome: "refused", item: null, why: `no piece of ${sku} is in stock` };
+  });
+}
+
+function changeSale(world: World, number: number, next: (sale: Sale) => Sale): Answer {
+  const sale = world.sales.find((one) => one.number === number);
+  if (!sale) return ok({ detail: `there is no sale ${number}` }, 404);
+  const changed = next(sale);
+  const total = changed.lines.reduce((sum, line) => sum + line.price - (line.returned?.refund ?? 0), 0);
+  world.sales = world.sales.map((one) => (one === sale ? { ...changed, total } : one));
+  return ok({ ...changed, total }, 201);
+}
+
+function changeLead(world: World, number: number, next: Partial<Lead>): Answer {
+  const lead = world.leads.find((one) => one.number === number);
+  if (!lead) return ok({ detail: `there is no lead ${number}` }, 404);
+  if (lead.state !== "open") return ok({ detail: `lead ${number} is ${lead.state}` }, 409);
+  world.leads = world.leads.map((one) => (one === lead ? { ...lead, ...next } : one));
+  return ok({ ...lead, ...next });
+}
+
 function change(world: World, number: number, next: (purchase: Purchase) => Purchase): Answer {
   const purchase = world.purchases.find((one) => one.number === number);
   if (!purchase) return ok({ detail: `there is no purchase ${number}` }, 404);
@@ -142,7 +266,7 @@ export function serve(world: World, fail: Record<string, Answer> = {}): Seen[] {
     const route = ROUTES.find(([verb, path]) => verb === method && path.test(url.pathname));
     const match = route && url.pathname.match(route[1]);
     const answer = planned ?? (route && match ? route[2](world, match, url, body as never) : ok({ detail: `no route ${method} ${url.pathname}` }, 404));
-    return new Response(JSON.stringify(answer.body), { status: answer.status, headers: { "content-type": "application/json" } });
+    return new Response(answer.status === 204 ? null : JSON.stringify(answer.body), { status: answer.status, headers: { "content-type": "application/json" } });
   });
   return seen;
 }
@@ -178,5 +302,8 @@ export function smallWorld(): World {
       { number: 2, sku: "SNES-001", label: "Star Quest (PAL)", cost: 1600, purchase: 1, status: "listed" },
       { number: 3, sku: "BOOK-7", label: "Atlas", cost: 800, purchase: 1, status: "sold" },
     ],
+    listings: [{ market: "bay", reference: "A-2", item: 2, sku: "SNES-001", label: "Star Quest (PAL)", price: 3000 }],
+    leads: [{ number: 1, source: "Flea market", reference: "F-1", sku: "BOOK-7", asking: 400, worth: 900, margin: 500, state: "open", purchase: null, reason: "" }],
+    sales: [{ number: 1, buyer: "Ann", day: "2026-04-01", state: "finalized", lines: [{ item: 3, price: 1200, returned: null }], total: 1200 }],
   };
 }

@@ -6,7 +6,10 @@ import { afterEach } from "vitest";
 import { FIND_TIMEOUT_MS } from "./policy";
 
 configure({ asyncUtilTimeout: FIND_TIMEOUT_MS });
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  localStorage.clear();
+});
 
 // Radix asks for what jsdom does not draw.
 Element.prototype.hasPointerCapture = () => false;
