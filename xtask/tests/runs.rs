@@ -11,6 +11,15 @@ fn two_phases() -> String {
 }
 
 #[test]
+fn words_behind_two_dashes_are_for_the_named_gate_alone() {
+    let sandbox = Sandbox::new(
+        "schema = 1\n[phase.p]\ngates = ['build', 'g']\n[gate.build]\nowner = 'me'\nrun = ['echo', 'built']\n[gate.g]\nowner = 'me'\nneeds = ['build']\nrun = ['echo', 'ran']\n",
+    );
+    sandbox.run(&["gate", "g", "--", "narrowed"]).exits(0);
+    assert_eq!((sandbox.read(".gates/runs/latest/logs/build.1.log").trim(), sandbox.read(".gates/runs/latest/logs/g.1.log").trim()), ("built", "ran narrowed"));
+}
+
+#[test]
 fn a_required_phase_runs_first_and_is_credited_later() {
     let sandbox = Sandbox::new(&two_phases());
     sandbox.run(&["gate", "one"]).exits(0);

@@ -131,7 +131,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     }
     let warnings = warnings(&config, repository, &head.run, &wish, ambient);
     let limits = limits(&config);
-    let (fail_fast, extra) = if let Task::Gate(args) = task { (args.fail_fast || profile.fail_fast, args.extra.clone()) } else { (false, Vec::new()) };
+    let (fail_fast, extra) = appended(task, &profile);
     let slots = head.jobs;
     let repeat = repeat(&config, &profile, task);
     head.until_fail = repeat.until_fail;
@@ -155,6 +155,12 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         config,
     };
     Ok(Ready { head: RunStarted::default(), plan, course, site, tools, warnings })
+}
+
+/// Whether the first red gate is the last one, and the words behind `--` with the gate that they are for.
+fn appended(task: &Task, profile: &Profile) -> (bool, (String, Vec<String>)) {
+    let Task::Gate(args) = task else { return Default::default() };
+    (args.fail_fast || profile.fail_fast, (args.targets.first().cloned().unwrap_or_default(), args.extra.clone()))
 }
 
 /// Clocks by gate.

@@ -291,7 +291,7 @@ fn spec(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>) -> Res
         StepRun::Check { name, with } => check_words(name, with, &values),
     };
     if is_last(gate, step) && step.tool.is_none() {
-        words.extend(site.extra.iter().cloned());
+        words.extend(site.extra(&gate.id).iter().cloned());
     }
     let path = env.get("PATH").cloned().unwrap_or_default();
     let exe = site.program(words.first().map_or("", String::as_str), &path, &cwd)?;

@@ -54,7 +54,7 @@ pub struct Site {
     /// Environments in use, kept from being changed by another run until this one ends.
     pub in_use: Mutex<Vec<std::fs::File>>,
     /// Words after `--`.
-    pub extra: Vec<String>,
+    pub extra: (String, Vec<String>),
     /// Servers, templates and services of the whole run.
     pub supplies: Supplies,
     /// Slots.
@@ -67,6 +67,11 @@ pub struct Site {
 pub type Prepared = Result<Arc<BTreeMap<String, String>>, String>;
 
 impl Site {
+    /// Words that the command line appends to a gate: of the one that it names, not of those that this one needs.
+    pub fn extra(&self, gate: &str) -> &[String] {
+        if self.extra.0 == gate { &self.extra.1 } else { &[] }
+    }
+
     /// The environment of some runtimes; proven once that no other interpreter can be spawned by name.
     pub fn environment(&self, runtimes: &[String]) -> Prepared {
         let mut known = lock(&self.environments);

@@ -25,7 +25,7 @@ const NAMED: usize = 100;
 /// Reads reports and keeps files; whatever goes wrong is said in the facts.
 pub(super) fn collect(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, facts: &mut AttemptFacts) {
     // Words behind `--` choose among the cases: then nothing is missing.
-    let baseline = place.site.baseline.gates.get(&gate.id).filter(|_| place.site.extra.is_empty());
+    let baseline = place.site.baseline.gates.get(&gate.id).filter(|_| place.site.extra(&gate.id).is_empty());
     let mut gone = baseline.cloned().unwrap_or_default();
     for (step, promised, file) in promises(place, gate, facts) {
         let report = one_report(place, gate, since, (&step, &promised), file.as_deref(), &mut gone);
@@ -172,7 +172,8 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
     fact.counted = tally.totals();
     fact.inventory = tally.inventory();
     gone.retain(|case| !tally.has(case));
-    fact.quarantined = gate.quarantine.iter().filter(|entry| !place.site.extra.is_empty() || tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
+    fact.quarantined =
+        gate.quarantine.iter().filter(|entry| !place.site.extra(&gate.id).is_empty() || tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
     fact.flaky = tally
         .flaky()
         .into_iter()

@@ -36,7 +36,7 @@ pub(super) fn argv(words: &[Template], step: &Step, values: &Values<'_>, env: &m
         filled.extend(preset.args);
         env.extend(preset.env);
         if is_last(values.gate, step) {
-            filled.extend(place.site.extra.iter().cloned());
+            filled.extend(place.site.extra(&values.gate.id).iter().cloned());
         }
     }
     Ok(filled)
