@@ -12,6 +12,7 @@ pub mod db;
 pub mod event;
 pub mod flake;
 pub mod junit;
+pub mod ratchet;
 pub mod rundir;
 // Layer 2: the journal, the judge, processes.
 pub mod journal;

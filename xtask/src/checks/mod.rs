@@ -2,9 +2,13 @@
 //! knows no run.
 
 pub mod compose_health;
+pub mod compose_hygiene;
+pub mod flow_coverage;
 pub mod http;
+pub mod image_hygiene;
 pub mod migration_decoupling;
 pub mod pins;
+pub mod size_budget;
 
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +38,10 @@ pub struct Task<'a> {
     pub with: &'a serde_json::Map<String, serde_json::Value>,
     /// The caller's environment.
     pub ambient: &'a Ambient,
+    /// The day against which exceptions end.
+    pub today: time::Date,
+    /// What it shows beside its findings.
+    pub show: fn(&str),
 }
 
 impl Task<'_> {
@@ -45,6 +53,31 @@ impl Task<'_> {
     /// The texts of a list of `with`.
     fn list(&self, key: &str) -> Vec<String> {
         self.with.get(key).and_then(serde_json::Value::as_array).into_iter().flatten().filter_map(serde_json::Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// A number of `with`.
+    fn integer(&self, key: &str) -> Option<u64> {
+        self.with.get(key).and_then(serde_json::Value::as_u64)
+    }
+
+    /// Files of the repository that match globs of `with`, sorted; a glob without a file is a mistake.
+    fn files(&self, key: &str) -> Result<Vec<String>, String> {
+        let mut found = std::collections::BTreeSet::new();
+        for glob in self.list(key) {
+            let matcher = globset::GlobBuilder::new(&glob).literal_separator(true).build().map_err(|cause| format!("{key}: {cause}"))?.compile_matcher();
+            let fixed: std::path::PathBuf =
+                Path::new(&glob).components().take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '{', '?', '['])).collect();
+            let is_ours =
+                |entry: &walkdir::DirEntry| ![".git", "node_modules", ".venv", "target", "__pycache__"].contains(&entry.file_name().to_string_lossy().as_ref());
+            let entries = walkdir::WalkDir::new(self.root.join(fixed)).into_iter().filter_entry(is_ours).flatten().filter(|entry| entry.file_type().is_file());
+            let names = entries.map(|entry| entry.path().strip_prefix(self.root).unwrap_or(entry.path()).display().to_string());
+            let names: Vec<String> = names.filter(|name| matcher.is_match(name)).collect();
+            if names.is_empty() {
+                return Err(format!("{key}: no file matches `{glob}`"));
+            }
+            found.extend(names);
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// A duration of `with`, or what it is without.
@@ -65,7 +98,16 @@ pub struct Finding {
 }
 
 /// All checks, by name.
-pub const CHECKS: &[Check] = &[compose_health::CHECK, http::CHECK, migration_decoupling::CHECK, pins::CHECK];
+pub const CHECKS: &[Check] = &[
+    compose_health::CHECK,
+    compose_hygiene::CHECK,
+    flow_coverage::CHECK,
+    http::CHECK,
+    image_hygiene::CHECK,
+    migration_decoupling::CHECK,
+    pins::CHECK,
+    size_budget::CHECK,
+];
 
 /// The findings of a check as a JUnit document.
 pub fn junit(check: &str, findings: &[Finding]) -> Result<Vec<u8>, String> {

@@ -35,7 +35,7 @@ pub(super) fn run(place: &Place, args: &CheckArgs) -> anyhow::Result<Exit> {
         say(&format!("error: {}", wrong.join("\nerror: ")));
         return Ok(Exit::Usage);
     }
-    let findings = match (check.run)(&Task { root: &root, with: &with, ambient: &ambient() }) {
+    let findings = match (check.run)(&Task { root: &root, with: &with, ambient: &ambient(), today: time::OffsetDateTime::now_utc().date(), show: print }) {
         Ok(findings) => findings,
         Err(why) => {
             say(&format!("error: {why}"));

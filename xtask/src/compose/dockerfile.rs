@@ -20,6 +20,45 @@ pub struct Started {
     pub command: Option<Command>,
 }
 
+/// A stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// What it is built from: an image, or an earlier stage.
+    pub base: String,
+    /// Line of its FROM.
+    pub line: u32,
+    /// Instructions in capitals, with their lines and words.
+    pub instructions: Vec<(u32, String, String)>,
+}
+
+/// The stages of a Dockerfile, the last one last.
+pub fn stages(text: &str) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for (line, instruction) in instructions(text) {
+        let (word, rest) = instruction.split_once(char::is_whitespace).unwrap_or((&instruction, ""));
+        let word = word.to_ascii_uppercase();
+        if word == "FROM" {
+            let words: Vec<&str> = rest.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+            let name = if words.get(1).is_some_and(|word| word.eq_ignore_ascii_case("as")) { words.get(2).map(|name| (*name).to_owned()) } else { None };
+            stages.push(Stage { name, base: words.first().copied().unwrap_or_default().to_owned(), line, instructions: Vec::new() });
+        } else if let Some(stage) = stages.last_mut() {
+            stage.instructions.push((line, word, rest.trim().to_owned()));
+        }
+    }
+    stages
+}
+
+/// An image that moves on its own: without a tag, with `latest`, or with a tag that names no version.
+pub fn floats(image: &str) -> bool {
+    if image.contains('@') || image == "scratch" {
+        return false;
+    }
+    let tag = image.rsplit('/').next().unwrap_or(image).split_once(':').map(|(_, tag)| tag);
+    tag.is_none_or(|tag| !tag.contains(|sign: char| sign.is_ascii_digit()) && !tag.contains('$'))
+}
+
 /// Reads a Dockerfile. A stage has what the stage that it is built from has; of an image from elsewhere nothing is known.
 pub fn started(text: &str, target: Option<&str>) -> Started {
     let mut stages: Vec<(String, Started)> = Vec::new();

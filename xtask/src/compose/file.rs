@@ -31,8 +31,10 @@ pub struct Service {
     pub image: Option<String>,
     /// It has a health check.
     pub is_checked: bool,
-    /// It publishes or exposes ports.
-    pub has_ports: bool,
+    /// Folders and files of the machine that it mounts, with their lines.
+    pub binds: Vec<(String, u32)>,
+    /// `user`.
+    pub user: Option<String>,
 }
 
 /// How an image is built.
@@ -99,13 +101,21 @@ fn read(file: &str, name: &str, node: &Node) -> Result<Service, String> {
         build: node.get("build").map(build),
         image: node.get("image").and_then(Node::text).map(str::to_owned),
         is_checked: node.get("healthcheck").is_some_and(|check| check.get("disable").and_then(Node::text) != Some("true")),
-        has_ports: node.get("ports").is_some() || node.get("expose").is_some(),
+        binds: node.get("volumes").map(Node::items).unwrap_or_default().iter().filter_map(bind).collect(),
+        user: node.get("user").and_then(Node::text).map(str::to_owned),
     })
 }
 
 /// A table in braces begins on the line of its name.
 fn is_flow(node: &Node) -> bool {
     node.entries().windows(2).all(|pair| pair[0].1.line == pair[1].1.line) && node.entries().len() > 1
+}
+
+/// A mount of the machine's own file system: `./src:/srv`, or the long form; a named volume is none.
+fn bind(node: &Node) -> Option<(String, u32)> {
+    let long = node.get("type").and_then(Node::text) == Some("bind");
+    let source = if long { node.get("source")?.text()? } else { node.text()?.split_once(':')?.0 };
+    (long || source.starts_with(['.', '/', '~', '$'])).then(|| (source.to_owned(), node.line))
 }
 
 /// As a list it means that the other was started, no more.

@@ -5,4 +5,5 @@ pub mod containers;
 pub mod dockerfile;
 pub mod engine;
 pub mod file;
+pub mod script;
 pub mod watch;

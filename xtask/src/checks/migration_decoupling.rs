@@ -1,16 +1,11 @@
 //! `migration-decoupling`: migrations are a job of their own. Looks at the commands of every service of a compose file, at their scripts and
 //! Dockerfiles: nothing migrates and then serves, and nothing tries a migration again for ever. Reads files, starts nothing.
 
-mod script;
-
-use std::path::Path;
-
 use super::{Check, Finding, Task};
-use crate::compose::dockerfile;
 use crate::compose::file::{COMPLETED, File, Service};
+use crate::compose::script::{Script, started};
 use crate::config::{CheckKey, CheckSpec};
 use crate::model::Location;
-use script::Script;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -86,70 +81,14 @@ fn early(name: &str, service: &Service, migrations: &[String]) -> Vec<Finding> {
     waits.map(finding).collect()
 }
 
-/// Everything that a service starts: entrypoint and command, of the compose file, else of the image, with the scripts that they name.
-fn started<'m>(root: &Path, folder: &Path, name: &str, service: &Service, more: &'m [Vec<String>]) -> Result<Script<'m>, String> {
-    let mut script = Script::new(more);
-    let own = |words: &Option<(Vec<String>, u32)>| words.clone().map(|(words, line)| (words, Location { file: name.to_owned(), line }));
-    let (mut entrypoint, mut command) = (own(&service.entrypoint), own(&service.command));
-    let context = service.build.as_ref().map(|build| folder.join(&build.context));
-    if let (Some(build), Some(context)) = (&service.build, &context) {
-        let path = context.join(&build.dockerfile);
-        let shown = relative(root, &path);
-        let text = std::fs::read_to_string(&path).map_err(|cause| format!("failed to read {shown}: {cause}"))?;
-        let image = dockerfile::started(&text, build.target.as_deref());
-        let of = |one: Option<dockerfile::Command>| one.map(|one| (one.words, Location { file: shown.clone(), line: one.line }));
-        // An entrypoint of the compose file forgets the image's command.
-        command = command.or_else(|| if entrypoint.is_some() { None } else { of(image.command) });
-        entrypoint = entrypoint.or_else(|| of(image.entrypoint));
-    }
-    for (words, at) in [entrypoint, command].into_iter().flatten() {
-        script.add(&words, &at, &|word| context.as_deref().or(Some(folder)).and_then(|folder| find(root, folder, word)));
-    }
-    Ok(script)
-}
-
-fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
-}
-
-/// A script of the build's folder that a command names: by its path, else by its name where there is one such file.
-fn find(root: &Path, folder: &Path, word: &str) -> Option<(String, String)> {
-    let read = |path: &Path| Some((relative(root, path), std::fs::read_to_string(path).ok()?));
-    let inner = word.trim_start_matches("./").trim_start_matches('/');
-    if inner.is_empty() || word.starts_with('-') {
-        return None;
-    }
-    let direct = folder.join(inner);
-    if direct.is_file() {
-        return read(&direct);
-    }
-    let base = Path::new(inner).file_name()?;
-    Path::new(base).extension()?;
-    let is_ours = |entry: &walkdir::DirEntry| !["node_modules", ".git", ".venv", "target"].contains(&entry.file_name().to_string_lossy().as_ref());
-    let found = walkdir::WalkDir::new(folder).max_depth(6).into_iter().filter_entry(is_ours).flatten();
-    let mut found = found.filter(|entry| entry.file_type().is_file() && entry.file_name() == base);
-    let only = found.next()?;
-    if found.next().is_some() { None } else { read(only.path()) }
-}
-
 /// One finding for each file of the application's sources that changes a schema.
 fn sources(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
-    for glob in task.list("code") {
-        let matcher = globset::GlobBuilder::new(&glob).literal_separator(true).build().map_err(|cause| format!("code: {cause}"))?.compile_matcher();
-        let start: std::path::PathBuf =
-            Path::new(&glob).components().take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '{', '?', '['])).collect();
-        let before = findings.len();
-        for entry in walkdir::WalkDir::new(task.root.join(start)).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
-            let name = relative(task.root, entry.path());
-            let Some(text) = matcher.is_match(&name).then(|| std::fs::read_to_string(entry.path()).ok()).flatten() else { continue };
-            let called = (1..).zip(text.lines()).find_map(|(line, text)| CALLS.iter().find(|call| text.contains(**call)).map(|call| (line, *call)));
-            let wrong = called.map(|(_, call)| (format!("the application calls `{call}...)`"), APART.to_owned()));
-            findings.push(Finding { what: format!("{name} changes no schema"), at: Location { file: name, line: called.map_or(1, |(line, _)| line) }, wrong });
-        }
-        if findings.len() == before {
-            return Err(format!("code: no file matches `{glob}`"));
-        }
+    for name in task.files("code")? {
+        let Ok(text) = std::fs::read_to_string(task.root.join(&name)) else { continue };
+        let called = (1..).zip(text.lines()).find_map(|(line, text)| CALLS.iter().find(|call| text.contains(**call)).map(|call| (line, *call)));
+        let wrong = called.map(|(_, call)| (format!("the application calls `{call}...)`"), APART.to_owned()));
+        findings.push(Finding { what: format!("{name} changes no schema"), at: Location { file: name, line: called.map_or(1, |(line, _)| line) }, wrong });
     }
     Ok(findings)
 }
@@ -169,7 +108,8 @@ mod tests {
         }
         let with = serde_json::json!({"file": "c.yml"});
         let ambient = crate::pins::Ambient::default();
-        let task = Task { root: folder.path(), with: with.as_object().expect("a table"), ambient: &ambient };
+        let task =
+            Task { root: folder.path(), with: with.as_object().expect("a table"), ambient: &ambient, today: time::macros::date!(2026 - 01 - 01), show: |_| {} };
         run(&task).expect("read").into_iter().map(|finding| (format!("{} {}", finding.what, finding.at), finding.wrong.map(|(message, _)| message))).collect()
     }
 

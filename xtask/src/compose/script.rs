@@ -1,7 +1,10 @@
 //! What a command does, piece by piece, with the scripts that it names: which pieces migrate, which stand in a loop, and what else is done.
-//! Pure but for the caller's way to find a script.
+//! Reads the files that it names, starts nothing.
 
-use crate::compose::dockerfile::{shell_text, words};
+use std::path::Path;
+
+use super::dockerfile::{self, shell_text, words};
+use super::file::Service;
 use crate::model::Location;
 
 /// A program and a word behind it that together change a schema.
@@ -69,13 +72,15 @@ const DEEPEST: usize = 4;
 
 /// A piece of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Deed {
+pub struct Deed {
     /// As it stands there.
-    pub(super) text: String,
+    pub text: String,
     /// Where.
-    pub(super) at: Location,
+    pub at: Location,
     /// It stands in a loop.
-    pub(super) is_looped: bool,
+    pub is_looped: bool,
+    /// Its words.
+    pub words: Vec<String>,
     migrates: bool,
 }
 
@@ -84,32 +89,39 @@ type Find<'f> = dyn Fn(&str) -> Option<(String, String)> + 'f;
 
 /// Everything that a service does.
 #[derive(Debug)]
-pub(super) struct Script<'a> {
+pub struct Script<'a> {
     deeds: Vec<Deed>,
     more: &'a [Vec<String>],
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(more: &'a [Vec<String>]) -> Self {
+    /// Nothing yet; `more` are further commands that migrate.
+    pub fn new(more: &'a [Vec<String>]) -> Self {
         Self { deeds: Vec::new(), more }
     }
 
     /// The first piece that migrates.
-    pub(super) fn first(&self) -> Option<&Deed> {
+    pub fn first(&self) -> Option<&Deed> {
         self.deeds.iter().find(|deed| deed.migrates)
     }
 
-    pub(super) fn migrates(&self) -> bool {
+    /// All pieces, in order.
+    pub fn deeds(&self) -> &[Deed] {
+        &self.deeds
+    }
+
+    /// Something in it migrates.
+    pub fn migrates(&self) -> bool {
         self.first().is_some()
     }
 
     /// A piece that does something else.
-    pub(super) fn other(&self) -> Option<&Deed> {
+    pub fn other(&self) -> Option<&Deed> {
         self.deeds.iter().find(|deed| !deed.migrates)
     }
 
     /// A command as words.
-    pub(super) fn add(&mut self, command: &[String], at: &Location, find: &Find<'_>) {
+    pub fn add(&mut self, command: &[String], at: &Location, find: &Find<'_>) {
         self.command(command, at, false, find, 0);
     }
 
@@ -178,15 +190,21 @@ impl<'a> Script<'a> {
             let plain: String = text.chars().map(|sign| if "[](){},'\"`;".contains(sign) { ' ' } else { sign }).collect();
             let command: Vec<String> = plain.split_whitespace().map(str::to_owned).collect();
             if self.is_migration(&command) || text.contains("command.upgrade(") {
-                self.deeds.push(Deed { text: text.trim().to_owned(), at: Location { file: at.file.clone(), line }, is_looped: false, migrates: true });
+                self.deeds.push(Deed {
+                    text: text.trim().to_owned(),
+                    at: Location { file: at.file.clone(), line },
+                    is_looped: false,
+                    words: command,
+                    migrates: true,
+                });
             }
         }
-        self.deeds.push(Deed { text: at.file.clone(), at: at.clone(), is_looped: false, migrates: false });
+        self.deeds.push(Deed { text: at.file.clone(), at: at.clone(), is_looped: false, words: vec![at.file.clone()], migrates: false });
     }
 
     fn deed(&mut self, command: &[String], at: &Location, is_looped: bool) {
         let migrates = self.is_migration(command);
-        self.deeds.push(Deed { text: command.join(" "), at: at.clone(), is_looped, migrates });
+        self.deeds.push(Deed { text: command.join(" "), at: at.clone(), is_looped, words: command.to_vec(), migrates });
     }
 
     fn is_migration(&self, command: &[String]) -> bool {
@@ -197,6 +215,53 @@ impl<'a> Script<'a> {
         let own = MIGRATES.iter().any(|(program, word)| follows(program, word));
         own || self.more.iter().any(|words| !words.is_empty() && command.windows(words.len()).any(|window| window == words))
     }
+}
+
+/// Everything that a service starts: entrypoint and command, of the compose file, else of the image, with the scripts that they name.
+pub fn started<'m>(root: &Path, folder: &Path, name: &str, service: &Service, more: &'m [Vec<String>]) -> Result<Script<'m>, String> {
+    let mut script = Script::new(more);
+    let own = |words: &Option<(Vec<String>, u32)>| words.clone().map(|(words, line)| (words, Location { file: name.to_owned(), line }));
+    let (mut entrypoint, mut command) = (own(&service.entrypoint), own(&service.command));
+    let context = service.build.as_ref().map(|build| folder.join(&build.context));
+    if let (Some(build), Some(context)) = (&service.build, &context) {
+        let path = context.join(&build.dockerfile);
+        let shown = relative(root, &path);
+        let text = std::fs::read_to_string(&path).map_err(|cause| format!("failed to read {shown}: {cause}"))?;
+        let image = dockerfile::started(&text, build.target.as_deref());
+        let of = |one: Option<dockerfile::Command>| one.map(|one| (one.words, Location { file: shown.clone(), line: one.line }));
+        // An entrypoint of the compose file forgets the image's command.
+        command = command.or_else(|| if entrypoint.is_some() { None } else { of(image.command) });
+        entrypoint = entrypoint.or_else(|| of(image.entrypoint));
+    }
+    for (words, at) in [entrypoint, command].into_iter().flatten() {
+        script.add(&words, &at, &|word| context.as_deref().or(Some(folder)).and_then(|folder| find(root, folder, word)));
+    }
+    Ok(script)
+}
+
+/// A path as seen from the root.
+pub fn relative(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
+}
+
+/// A script of the build's folder that a command names: by its path, else by its name where there is one such file.
+fn find(root: &Path, folder: &Path, word: &str) -> Option<(String, String)> {
+    let read = |path: &Path| Some((relative(root, path), std::fs::read_to_string(path).ok()?));
+    let inner = word.trim_start_matches("./").trim_start_matches('/');
+    if inner.is_empty() || word.starts_with('-') {
+        return None;
+    }
+    let direct = folder.join(inner);
+    if direct.is_file() {
+        return read(&direct);
+    }
+    let base = Path::new(inner).file_name()?;
+    Path::new(base).extension()?;
+    let is_ours = |entry: &walkdir::DirEntry| !["node_modules", ".git", ".venv", "target"].contains(&entry.file_name().to_string_lossy().as_ref());
+    let found = walkdir::WalkDir::new(folder).max_depth(6).into_iter().filter_entry(is_ours).flatten();
+    let mut found = found.filter(|entry| entry.file_type().is_file() && entry.file_name() == base);
+    let only = found.next()?;
+    if found.next().is_some() { None } else { read(only.path()) }
 }
 
 /// The script that a command runs: its program, or the first argument of an interpreter that is a file; of a package manager its manifest.
