@@ -24,6 +24,7 @@ export default tseslint.config(
       ],
     },
   },
+  { rules: { "no-empty": ["error", { allowEmptyCatch: false }], "no-useless-catch": "error" } },
   {
     files: ["src/lib/**/*.{ts,tsx}"],
     rules: { "no-restricted-globals": ["error", ...["setTimeout", "setInterval"].map((name) => ({ name, message: harness }))] },

@@ -3,11 +3,14 @@
 
 pub mod compose_health;
 pub mod compose_hygiene;
+pub mod duplication;
+pub mod exception_budget;
 pub mod flow_coverage;
 pub mod http;
 pub mod image_hygiene;
 pub mod migration_decoupling;
 pub mod pins;
+pub mod route_matrix;
 pub mod size_budget;
 
 use std::path::Path;
@@ -101,11 +104,14 @@ pub struct Finding {
 pub const CHECKS: &[Check] = &[
     compose_health::CHECK,
     compose_hygiene::CHECK,
+    duplication::CHECK,
+    exception_budget::CHECK,
     flow_coverage::CHECK,
     http::CHECK,
     image_hygiene::CHECK,
     migration_decoupling::CHECK,
     pins::CHECK,
+    route_matrix::CHECK,
     size_budget::CHECK,
 ];
 

@@ -26,6 +26,8 @@ pub enum Placeholder {
     GateOut(String),
     /// Number of sets of clones and services.
     Workers,
+    /// A folder with the recorder of routes for pytest.
+    Recorder,
     /// The free port of the service that the word belongs to.
     Port,
     /// The words of the step's test tool; a whole word that becomes several.
@@ -88,6 +90,7 @@ const FIXED: &[(&str, Placeholder)] = &[
     ("cpus", Placeholder::Cpus),
     ("xtask", Placeholder::Xtask),
     ("workers", Placeholder::Workers),
+    ("recorder", Placeholder::Recorder),
 ];
 
 /// The fixed ones in words of a service, which belongs to no attempt.

@@ -9,6 +9,10 @@ use super::supply::Supply;
 use super::tools;
 use crate::config::{Gate, Placeholder, Step, Template, With};
 use crate::model::{JobId, Tool};
+use crate::rundir::write_atomic;
+
+/// Plugin of pytest that writes which routes a test reached.
+const RECORDER: &[u8] = include_bytes!("../gates_recorder.py");
 
 pub(super) fn is_last(gate: &Gate, step: &Step) -> bool {
     gate.steps.last().is_some_and(|last| last.name == step.name)
@@ -72,6 +76,7 @@ impl Values<'_> {
             Placeholder::Cpus => self.gate.cpus.min(site.slots).to_string(),
             Placeholder::Xtask => self.xtask(),
             Placeholder::Workers => self.gate.workers.to_string(),
+            Placeholder::Recorder => self.recorder(),
             // A service's word, and one that becomes several.
             Placeholder::Port | Placeholder::ToolArgs => String::new(),
             Placeholder::Supply(id, field) => self.supply.value(id, *field, self.step),
@@ -82,6 +87,17 @@ impl Values<'_> {
                 site.gates.scratch(&site.run.id).join(job.to_string()).join("out").display().to_string()
             }
         }
+    }
+
+    /// The folder of the recorder, which is written where it is not there yet.
+    fn recorder(&self) -> String {
+        let folder = self.place.site.gates.cache("recorder");
+        let file = folder.join("gates_recorder.py");
+        if std::fs::read(&file).ok().as_deref() != Some(RECORDER) {
+            // What cannot be written is missed by pytest, which says so.
+            std::fs::create_dir_all(&folder).and_then(|()| write_atomic(&file, RECORDER)).ok();
+        }
+        folder.display().to_string()
     }
 
     fn junit(&self) -> String {

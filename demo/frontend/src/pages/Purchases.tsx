@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
+import { Begin } from "../lib/Begin";
 import { Choice } from "../lib/Choice";
 import { Sheet } from "../lib/Sheet";
 import { api, type Purchase } from "../lib/api";
@@ -16,38 +17,12 @@ export function Purchases() {
   return (
     <section aria-labelledby="purchases-title">
       <h1 id="purchases-title">Purchases</h1>
-      <NewPurchase />
+      <Begin label="New purchase" who="Seller" create={api.createPurchase} stale={STALE} />
       {purchases.isPending && <p role="status">Loading…</p>}
       {purchases.isError && <p role="alert">{purchases.error.message}</p>}
       {purchases.data?.length === 0 && <p>No purchase yet.</p>}
       {purchases.data?.map((purchase) => <Card key={purchase.number} purchase={purchase} />)}
     </section>
-  );
-}
-
-function NewPurchase() {
-  const [seller, setSeller] = useState("");
-  const [day, setDay] = useState("");
-  const create = useChange(
-    () => api.createPurchase(seller.trim(), day),
-    STALE,
-    () => setSeller(""),
-  );
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    create.mutate(undefined);
-  };
-  return (
-    <form aria-label="New purchase" onSubmit={submit}>
-      <label>
-        Seller <input required value={seller} onChange={(event) => setSeller(event.target.value)} />
-      </label>
-      <label>
-        Day <input required type="date" value={day} onChange={(event) => setDay(event.target.value)} />
-      </label>
-      <button disabled={create.isPending || !seller.trim() || !day}>Begin</button>
-      {create.isError && <p role="alert">{create.error.message}</p>}
-    </form>
   );
 }
 

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
+import { Begin } from "../lib/Begin";
 import { Choice } from "../lib/Choice";
 import { Sheet } from "../lib/Sheet";
 import { api, type Sale, type SaleLine } from "../lib/api";
@@ -16,38 +17,12 @@ export function Sales() {
   return (
     <section aria-labelledby="sales-title">
       <h1 id="sales-title">Sales</h1>
-      <NewSale />
+      <Begin label="New sale" who="Buyer" create={api.createSale} stale={[keys.sales]} />
       {sales.isPending && <p role="status">Loading…</p>}
       {sales.isError && <p role="alert">{sales.error.message}</p>}
       {sales.data?.length === 0 && <p>No sale yet.</p>}
       {sales.data?.map((sale) => <Card key={sale.number} sale={sale} />)}
     </section>
-  );
-}
-
-function NewSale() {
-  const [buyer, setBuyer] = useState("");
-  const [day, setDay] = useState("");
-  const create = useChange(
-    () => api.createSale(buyer.trim(), day),
-    [keys.sales],
-    () => setBuyer(""),
-  );
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    create.mutate(undefined);
-  };
-  return (
-    <form aria-label="New sale" onSubmit={submit}>
-      <label>
-        Buyer <input required value={buyer} onChange={(event) => setBuyer(event.target.value)} />
-      </label>
-      <label>
-        Day <input required type="date" value={day} onChange={(event) => setDay(event.target.value)} />
-      </label>
-      <button disabled={create.isPending || !buyer.trim() || !day}>Begin</button>
-      {create.isError && <p role="alert">{create.error.message}</p>}
-    </form>
   );
 }
 
