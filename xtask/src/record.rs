@@ -2,6 +2,7 @@
 //! stored; knows no screen.
 
 mod criteria;
+mod witnesses;
 
 use std::collections::BTreeMap;
 

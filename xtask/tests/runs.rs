@@ -292,3 +292,14 @@ fn two_runs_at_once_do_not_meet() {
         assert_eq!(end_of(run).code(), Some(0));
     }
 }
+
+#[test]
+fn pictures_and_traces_of_what_is_red_are_named_in_every_report() {
+    let sandbox = Sandbox::with_gate("shell = 'mkdir -p $GATE_OUT/shop; echo x > $GATE_OUT/shop/failed.png; echo x > $GATE_OUT/shop/notes.txt; test -e good'");
+    let told = sandbox.run(&["gate", "p"]).exits(1);
+    assert!(told.stderr.contains("/out/g.1/shop/failed.png") && !told.stderr.contains("/out/g.1/shop/notes.txt"), "{told}");
+    assert!(sandbox.read(".gates/runs/latest/summary.md").contains("](<out/g.1/shop/failed.png>)"));
+    assert_eq!(sandbox.report()["gates"][0]["iterations"][0]["kept"], serde_json::json!(["out/g.1/shop/failed.png", "out/g.1/shop/notes.txt"]));
+    sandbox.write("good", "");
+    sandbox.run(&["gate", "p"]).exits(0).never_says("kept .gates");
+}

@@ -2,7 +2,7 @@
 //! start, no mounted sources; they have health checks, restart policies, pinned images. The development profile keeps its reload. Reads files.
 
 use super::{Check, Finding, Task};
-use crate::compose::dockerfile::{floats, stages};
+use crate::compose::dockerfile::{Stage, below, floats, stages, user};
 use crate::compose::file::{File, Service};
 use crate::compose::script::{Deed, started};
 use crate::config::{CheckKey, CheckSpec};
@@ -144,19 +144,11 @@ fn image(task: &Task<'_>, file: &File, service: &Service) -> Result<Image, Strin
     let text = std::fs::read_to_string(&path).map_err(|cause| format!("failed to read {shown}: {cause}"))?;
     let stages = stages(&text);
     let used = build.target.as_ref().and_then(|target| stages.iter().position(|stage| stage.name.as_deref() == Some(target)));
-    let mut stage = used.or_else(|| stages.len().checked_sub(1)).map(|index| &stages[index]);
-    let mut image = Image { is_checked: false, is_root: true };
-    let mut user = None;
+    let Some(used) = used.or_else(|| stages.len().checked_sub(1)).map(|index| &stages[index]) else { return Err(format!("{shown} has no FROM")) };
     // What a stage does not say, the stage below it may.
-    while let Some(one) = stage {
-        image.is_checked |= one.instructions.iter().any(|(_, word, rest)| word == "HEALTHCHECK" && rest != "NONE");
-        user = user.or_else(|| one.instructions.iter().rev().find(|(_, word, _)| word == "USER").map(|(_, _, rest)| rest.clone()));
-        stage = stages.iter().find(|below| below.name.as_deref() == Some(one.base.as_str()) && below.line < one.line);
-    }
-    // An image that says so itself runs as somebody else.
-    let base = stages.last().is_some_and(|stage| stage.base.contains("unprivileged") || stage.base.contains("nonroot"));
-    image.is_root = user.map_or(!base, |user| ["root", "0"].contains(&user.split(':').next().unwrap_or_default()));
-    Ok(image)
+    let checks = |stage: &Stage| stage.instructions.iter().any(|(_, word, rest)| word == "HEALTHCHECK" && rest != "NONE");
+    let is_checked = std::iter::successors(Some(used), |stage| below(&stages, stage)).any(checks);
+    Ok(Image { is_checked, is_root: user(&stages, used).is_none() })
 }
 
 fn reload(deed: &Deed) -> Option<&str> {

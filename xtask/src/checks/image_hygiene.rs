@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Check, Finding, Task};
-use crate::compose::dockerfile::{Stage, floats, stages, words};
+use crate::compose::dockerfile::{Stage, floats, stages, user, words};
 use crate::config::{CheckKey, CheckSpec};
 use crate::model::Location;
 
@@ -63,7 +63,7 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
             let wrong = (!own && floats(&stage.base)).then(|| (format!("`FROM {}` moves on its own", stage.base), "name a version, or a digest".to_owned()));
             findings.push(Finding { what: format!("{name}: FROM {} is pinned", stage.base), at: at(stage.line), wrong });
         }
-        let user = somebody(&stages, last);
+        let user = user(&stages, last);
         let wrong = user.is_none().then(|| ("the last stage runs as root".to_owned(), "USER after the last command that needs root".to_owned()));
         findings.push(Finding { what: format!("{name}: runs as somebody"), at: at(last.line), wrong });
         let context = Path::new(&name).parent().unwrap_or(Path::new(""));
@@ -76,17 +76,6 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
         findings.push(Finding { what: format!("{name}: holds nothing of development"), at: at(line), wrong });
     }
     Ok(findings)
-}
-
-/// Who runs a stage; none means root.
-fn somebody(stages: &[Stage], stage: &Stage) -> Option<String> {
-    let own = stage.instructions.iter().rev().find(|(_, word, _)| word == "USER").map(|(_, _, rest)| rest.split(':').next().unwrap_or_default().to_owned());
-    let below = || stages.iter().find(|below| below.name.as_deref() == Some(stage.base.as_str()) && below.line < stage.line);
-    match own {
-        Some(user) => (user != "root" && user != "0").then_some(user),
-        None if stage.base.contains("unprivileged") || stage.base.contains("nonroot") => Some(stage.base.clone()),
-        None => below().and_then(|below| somebody(stages, below)),
-    }
 }
 
 /// The first command of the stage that installs something of development.

@@ -50,6 +50,21 @@ pub fn stages(text: &str) -> Vec<Stage> {
     stages
 }
 
+/// Who runs a stage, by itself or by the stages below it; none means root.
+pub fn user<'s>(stages: &'s [Stage], stage: &'s Stage) -> Option<&'s str> {
+    let said = stage.instructions.iter().rev().find(|(_, word, _)| word == "USER").map(|(_, _, rest)| rest.split(':').next().unwrap_or_default());
+    match said {
+        Some(user) => Some(user).filter(|user| !["root", "0"].contains(user)),
+        None if ["unprivileged", "nonroot"].iter().any(|word| stage.base.contains(word)) => Some(&stage.base),
+        None => below(stages, stage).and_then(|below| user(stages, below)),
+    }
+}
+
+/// The stage that a stage is built from, where it is one of this file.
+pub fn below<'s>(stages: &'s [Stage], stage: &Stage) -> Option<&'s Stage> {
+    stages.iter().find(|below| below.name.as_deref() == Some(stage.base.as_str()) && below.line < stage.line)
+}
+
 /// An image that moves on its own: without a tag, with `latest`, or with a tag that names no version.
 pub fn floats(image: &str) -> bool {
     if image.contains('@') || image == "scratch" {

@@ -84,6 +84,7 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
             "retries": job.facts.reports.iter().map(|report| report.retries).max(),
             "missing": job.facts.gone.1,
             "measures": job.measures,
+            "kept": job.kept.iter().map(|file| &file.path).collect::<Vec<_>>(),
             "leaked": job.leaked,
         })
     }).collect();

@@ -57,6 +57,11 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
     if red.len() > LISTED {
         writeln!(out, "- and {} more", red.len() - LISTED)?;
     }
+    for gate in &record.head.gates {
+        for name in record.witnesses(gate).iter().take(LISTED) {
+            writeln!(out, "- {} kept [{}](<{name}>)", gate.id, text(name))?;
+        }
+    }
     let [stable, flaky, failing, unclassified] = cases.labels();
     writeln!(out, "\nflaky {flaky} · failing {failing} · unclassified {unclassified} · stable {stable}")
 }

@@ -57,6 +57,8 @@ pub struct Tally {
     pub folder: String,
 }
 
+/// Pictures and traces that are named for a gate.
+const WITNESSES: usize = 4;
 /// Red cases named one by one.
 const NAMED: usize = 20;
 
@@ -162,6 +164,7 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
         for (_, verb, words) in tally.partly.iter().filter(|(own, _, _)| *own == gate.id).take(NAMED) {
             lines.push(grammar.line(verb, words));
         }
+        let kept = record.witnesses(gate);
         for case in red {
             named += 1;
             if named > NAMED {
@@ -180,6 +183,12 @@ fn failures(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<St
             if !case.message.is_empty() && !why.contains(&case.message) {
                 lines.push(grammar.line("", &format!("  {}", case.message)));
             }
+        }
+        for name in kept.iter().take(WITNESSES) {
+            lines.push(grammar.line("kept", &format!(".gates/runs/{}/{name}", record.head.run)));
+        }
+        if kept.len() > WITNESSES {
+            lines.push(grammar.line("", &format!("and {} more beside them", kept.len() - WITNESSES)));
         }
     }
     if named > NAMED {
