@@ -1,7 +1,7 @@
 import { expect, test } from "./shop.ts";
 
 test("a purchase with its mileage becomes stock", { tag: "@purchases" }, async ({ shop }) => {
-  const { page, go, choose } = shop;
+  const { page, go, choose, confirm } = shop;
   await go("Purchases");
   await page.getByLabel("Seller").fill("Estate of a collector");
   await page.getByLabel("Day").fill("2026-05-02");
@@ -13,19 +13,19 @@ test("a purchase with its mileage becomes stock", { tag: "@purchases" }, async (
   await choose(line, "Article", "Article 7");
   await line.getByLabel("Quantity").fill("2");
   await line.getByLabel("Price").fill("41.11");
-  await line.getByRole("button", { name: "Save line" }).click();
+  await confirm(line, "Save line");
   await expect(card.getByText("2 × SKU-7 at 41.11 €")).toBeVisible();
 
   await card.getByRole("button", { name: "Add trip" }).click();
   const trip = page.getByRole("dialog", { name: "Add trip" });
   await trip.getByLabel("Kilometres").fill("40");
   await trip.getByLabel("Purpose").fill("collect the boxes");
-  await trip.getByRole("button", { name: "Save trip" }).click();
+  await confirm(trip, "Save trip");
   await expect(card.getByText("2026-05-02: 40 km, collect the boxes")).toBeVisible();
   await expect(card.getByText("Draft · goods 82.22 € · travel 12.00 €")).toBeVisible();
 
   await card.getByRole("button", { name: "Finalize" }).click();
-  await page.getByRole("dialog", { name: "Finalize" }).getByRole("button", { name: "Yes, finalize" }).click();
+  await confirm(page.getByRole("dialog", { name: "Finalize" }), "Yes, finalize");
   await page.reload();
   await expect(card.getByText(/^Finalized/)).toBeVisible();
 

@@ -1,7 +1,7 @@
 import { expect, test } from "./shop.ts";
 
 test("a sale is finalized, and a piece of it comes back to the shelf", { tag: "@sales" }, async ({ shop }) => {
-  const { page, go, choose } = shop;
+  const { page, go, choose, confirm } = shop;
   await go("Sales");
   await page.getByLabel("Buyer").fill("Collector from Ghent");
   await page.getByLabel("Day").fill("2026-05-20");
@@ -11,13 +11,13 @@ test("a sale is finalized, and a piece of it comes back to the shelf", { tag: "@
   const piece = page.getByRole("dialog", { name: "Add piece" });
   await choose(piece, "Item", /Article 5/);
   await piece.getByLabel("Price").fill("61.00");
-  await piece.getByRole("button", { name: "Save piece" }).click();
+  await confirm(piece, "Save piece");
   const line = card.getByRole("listitem");
   await expect(line).toContainText("at 61.00 €");
   const item = /Item (\d+)/.exec((await line.textContent()) ?? "")?.[1] ?? "none";
 
   await card.getByRole("button", { name: "Finalize sale" }).click();
-  await page.getByRole("dialog", { name: "Finalize sale" }).getByRole("button", { name: "Yes, sell" }).click();
+  await confirm(page.getByRole("dialog", { name: "Finalize sale" }), "Yes, sell");
   await expect(card.getByText("Finalized · total 61.00 €")).toBeVisible();
   const row = page.getByRole("row").filter({ has: page.getByRole("cell", { name: item, exact: true }) });
   const state = async (expected: string) => {
@@ -33,7 +33,7 @@ test("a sale is finalized, and a piece of it comes back to the shelf", { tag: "@
   await back.getByLabel("Day").fill("2026-05-23");
   await back.getByLabel("Refund").fill("61");
   await back.getByLabel("Reason").fill("does not start");
-  await back.getByRole("button", { name: "Take back" }).click();
+  await confirm(back, "Take back");
   await page.reload();
   await expect(card.getByText("Finalized · total 0.00 €")).toBeVisible();
   await expect(line).toContainText("came back to the shelf: does not start, 61.00 € paid back");

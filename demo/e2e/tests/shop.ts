@@ -10,6 +10,8 @@ export interface Shop {
   page: Page;
   /** Changes to a page by the menu. */
   go: (name: string) => Promise<void>;
+  /** Presses a button of a dialog, and waits until the service has done it: then the dialog closes. */
+  confirm: (dialog: Locator, button: string) => Promise<void>;
   /** Chooses an option of a select, in the page or in a dialog. */
   choose: (within: Page | Locator, label: string, option: string | RegExp) => Promise<void>;
 }
@@ -27,7 +29,11 @@ export const test = base.extend<{ shop: Shop }>({
       await within.getByRole("combobox", { name: label }).click();
       await page.getByRole("option", { name: option }).first().click();
     };
-    await use({ page, go, choose });
+    const confirm = async (dialog: Locator, button: string) => {
+      await dialog.getByRole("button", { name: button }).click();
+      await dialog.waitFor({ state: "hidden" });
+    };
+    await use({ page, go, choose, confirm });
   },
 });
 
