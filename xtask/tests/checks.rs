@@ -136,3 +136,10 @@ fn routes_are_covered_by_tests_that_really_reach_them() {
     sandbox.write("test_app.py", &format!("{tests}def test_add():\n    assert client.post('/things').status_code == 200\n"));
     sandbox.run(&["gate", "p"]).exits(0);
 }
+
+#[test]
+fn places_of_a_check_are_seen_from_the_root_wherever_its_gate_works() {
+    let sandbox = Sandbox::with_gate("cwd = 'sub'\ncheck = 'size-budget'\nwith = { max-lines = 1, paths = ['sub/*.py'] }");
+    sandbox.write("sub/big.py", "a\nb\n");
+    sandbox.run(&["gate", "p"]).exits(1).says(" sub/big.py:1").never_says("sub/sub");
+}

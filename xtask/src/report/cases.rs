@@ -167,6 +167,8 @@ fn from_root(at: Location, root: &str, cwd: &str) -> Location {
     let file = match at.file.strip_prefix(root) {
         Some(inside) => inside.to_owned(),
         None if at.file.starts_with('/') || cwd == "." || cwd.is_empty() => at.file,
+        // Checks name files as seen from the root, wherever their gate works.
+        None if at.file.strip_prefix(cwd).is_some_and(|rest| rest.starts_with('/')) => at.file,
         None => format!("{cwd}/{}", at.file.trim_start_matches("./")),
     };
     Location { file, line: at.line }
