@@ -143,3 +143,10 @@ fn places_of_a_check_are_seen_from_the_root_wherever_its_gate_works() {
     sandbox.write("sub/big.py", "a\nb\n");
     sandbox.run(&["gate", "p"]).exits(1).says(" sub/big.py:1").never_says("sub/sub");
 }
+
+#[test]
+fn a_check_that_looks_at_nothing_is_broken() {
+    let sandbox = Sandbox::with_gate("check = 'size-budget'\nwith = { max-lines = 1, paths = [] }");
+    sandbox.run(&["gate", "p"]).exits(70).says("looked at nothing");
+    sandbox.run(&["check", "size-budget", "--with", "{\"max-lines\": 1, \"paths\": []}"]).exits(70).says("looked at nothing");
+}

@@ -124,7 +124,7 @@ fn production(task: &Task<'_>, name: &str, file: &File, service: &Service, deeds
         ));
     }
     if service.build.is_some() {
-        let root = service.user.as_deref().map_or(image.is_root, |user| user == "root" || user == "0");
+        let root = service.user.as_deref().map_or(image.is_root, |user| ["root", "0"].contains(&user.split(':').next().unwrap_or_default()));
         findings.push(finding("is not root", here(service.line), root.then(|| ("runs as root".to_owned(), "USER in its Dockerfile, or user: here"))));
     }
     Ok(findings)
@@ -210,6 +210,8 @@ mod tests {
         assert_eq!(wrong(GOOD, &DOCKERFILE.replace("CMD [\"uvicorn\", \"app\"]", "CMD npm ci && node app")), ["api/Dockerfile:3: service api runs `npm ci`"]);
         assert_eq!(wrong(GOOD, &DOCKERFILE.replace("USER app\n", "")), ["c.yml:2: service api runs as root"]);
         assert_eq!(changed("restart: on-failure:3", "volumes: [\"./api:/srv\"]\n    restart: always"), ["c.yml:4: service api mounts `./api` of the machine"]);
+        assert_eq!(changed("restart: on-failure:3", "user: \"0:0\"\n    restart: always"), ["c.yml:2: service api runs as root"]);
+        assert!(changed("build: ./api\n    restart", "image: \"a:${TAG:-latest}\"\n    restart")[0].contains("moves on its own"));
         assert_eq!(changed("    healthcheck: {test: [CMD, x]}\n", ""), ["c.yml:2: service api has no health check"]);
         assert_eq!(changed("    restart: on-failure:3\n", ""), ["c.yml:2: service api stays down when it ends"]);
         assert_eq!(changed(" --reload", ""), ["c.yml:1: no service of profile `dev` reloads"]);

@@ -42,15 +42,24 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     let rules = task.list("rules");
     let ratchet = Ratchet::read(task.root, task.text("ratchet"), task.today)?;
     let files = task.files("paths")?;
-    let mut found = Found::new();
+    let (mut found, mut looked) = (Found::new(), std::collections::BTreeSet::new());
     for report in task.list("reports") {
         let text = std::fs::read_to_string(task.root.join(&report)).map_err(|cause| format!("failed to read {report}: {cause}"))?;
         let value: Value = serde_json::from_str(&text).map_err(|cause| format!("{report}: {cause}"))?;
-        read(&value, task, &mut found).ok_or_else(|| format!("{report} is neither ruff's nor ESLint's JSON"))?;
+        read(&value, task, &mut found, &mut looked).ok_or_else(|| format!("{report} is neither ruff's nor ESLint's JSON"))?;
     }
     // A file that a linter could not read was not looked at.
-    if let Some(((file, _), at)) = found.iter().find(|((_, rule), _)| rule.is_empty() || rule == "invalid-syntax" || rule == "E999") {
+    if let Some(((file, _), at)) = found.iter().find(|((_, rule), _)| rule.is_empty() || ["invalid-syntax", "E902", "E999"].contains(&rule.as_str())) {
         return Err(format!("{file}:{}: the linter could not read it: {}", at[0].0, at[0].1));
+    }
+    if let Some((file, _)) = found.keys().find(|(file, _)| std::path::Path::new(file).is_absolute()) {
+        return Err(format!("{file} is not of this repository: the report is of another place"));
+    }
+    // ESLint names every file that it looked at; ruff names findings alone.
+    let scripts =
+        |name: &&String| ["ts", "tsx", "js", "jsx", "mjs"].iter().any(|ending| std::path::Path::new(name).extension().is_some_and(|own| own == *ending));
+    if let Some(missed) = files.iter().filter(scripts).find(|name| !looked.contains(*name)) {
+        return Err(format!("{missed} was not looked at by ESLint"));
     }
     let mut findings = Vec::new();
     for file in &files {
@@ -74,13 +83,14 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     Ok(findings)
 }
 
-fn read(value: &Value, task: &Task<'_>, found: &mut Found) -> Option<()> {
+fn read(value: &Value, task: &Task<'_>, found: &mut Found, looked: &mut std::collections::BTreeSet<String>) -> Option<()> {
     let root = task.root.canonicalize().unwrap_or_else(|_| task.root.to_owned());
     let name = |path: &str| std::path::Path::new(path).strip_prefix(&root).map_or_else(|_| path.to_owned(), |name| name.display().to_string());
     let line = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or(1) as u32;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     for one in value.as_array()? {
         if let Some(path) = one.get("filePath").and_then(Value::as_str) {
+            looked.insert(name(path));
             for message in one.get("messages")?.as_array()? {
                 let key = (name(path), text(message, "ruleId"));
                 found.entry(key).or_default().push((line(message, "line"), text(message, "message")));
@@ -132,6 +142,8 @@ mod tests {
 
     #[test]
     fn what_was_not_looked_at_is_not_clean() {
+        assert!(told(&RUFF.replace("ROOT", "/elsewhere"), "").expect_err("another place").contains("not of this repository"));
+        assert!(told(&RUFF.replace("S110", "E902"), "").expect_err("no file").contains("could not read"));
         assert!(told("{}", "").expect_err("no list").contains("neither"));
         assert!(told(&RUFF.replace("S110", "invalid-syntax"), "").expect_err("unread").contains("could not read"));
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Check, Finding, Task};
-use crate::compose::dockerfile::{Stage, floats, stages, user, words};
+use crate::compose::dockerfile::{Stage, below, floats, stages, user, words};
 use crate::config::{CheckKey, CheckSpec};
 use crate::model::Location;
 
@@ -70,12 +70,36 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
         let ignored = task.root.join(context).join(".dockerignore").is_file();
         let wrong = (!ignored).then(|| ("there is no .dockerignore beside it: secrets and caches may end in the image".to_owned(), "write one".to_owned()));
         findings.push(Finding { what: format!("{name}: has a .dockerignore"), at: at(1), wrong });
-        let found = development(task, context, last, &more);
+        let found = brought(&stages, last).into_iter().find_map(|stage| development(task, context, stage, &more));
         let line = found.as_ref().map_or(last.line, |(line, _)| *line);
         let wrong = found.map(|(_, why)| (why, "install what production needs, from a lock file of its own".to_owned()));
         findings.push(Finding { what: format!("{name}: holds nothing of development"), at: at(line), wrong });
     }
     Ok(findings)
+}
+
+/// Folders that hold what was installed.
+const INSTALLED: &[&str] = &["venv", "site-packages", "node_modules", "/usr/local", ".local", "/install", "/opt"];
+
+/// The stages whose installations end in an image: the last one, those below it, and those whose installed folders are copied.
+fn brought<'s>(stages: &'s [Stage], last: &'s Stage) -> Vec<&'s Stage> {
+    let mut found: Vec<&Stage> = std::iter::successors(Some(last), |stage| below(stages, stage)).collect();
+    let mut next = 0;
+    while let Some(stage) = found.get(next).copied() {
+        next += 1;
+        for (_, _, rest) in stage.instructions.iter().filter(|(_, word, _)| word == "COPY") {
+            let from = rest.split_whitespace().find_map(|word| word.strip_prefix("--from="));
+            let source = rest.split_whitespace().find(|word| !word.starts_with("--")).unwrap_or_default();
+            let copied = from.and_then(|name| stages.iter().position(|stage| stage.name.as_deref() == Some(name)).or_else(|| name.parse().ok()));
+            let Some(copied) = copied.filter(|_| INSTALLED.iter().any(|folder| source.contains(folder))).and_then(|index| stages.get(index)) else { continue };
+            for more in std::iter::successors(Some(copied), |stage| below(stages, stage)) {
+                if !found.iter().any(|known| known.line == more.line) {
+                    found.push(more);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The first command of the stage that installs something of development.
@@ -154,5 +178,12 @@ mod tests {
         assert!(wrong(&GOOD.replace("rm x", "pip install mytool==1"), LOCK, true)[0].contains("installs mytool"));
         assert!(wrong(&GOOD.replace("rm x", "npm ci"), LOCK, true)[0].contains("too"));
         assert_eq!(wrong(&GOOD.replace("rm x", "npm ci --omit=dev"), LOCK, true), Vec::<String>::new());
+        // What another stage installed ends in the image too, when it is built upon or its folder is copied; what it built does not.
+        let dev = "FROM a:1 AS base\nRUN pip install pytest\n";
+        assert!(wrong(&format!("{dev}FROM base\nUSER app\n"), LOCK, true)[0].starts_with("Dockerfile:2: `pip install pytest`"));
+        assert!(wrong(&format!("{dev}FROM b:1\nCOPY --from=base /srv/.venv /srv/.venv\nUSER app\n"), LOCK, true)[0].contains("pytest"));
+        assert_eq!(wrong(&format!("{dev}FROM b:1\nCOPY --from=base /srv/dist /srv\nUSER app\n"), LOCK, true), Vec::<String>::new());
+        assert_eq!(wrong("ARG V=3.11\nFROM a:${V}\nUSER app\n", LOCK, true), Vec::<String>::new());
+        assert!(wrong("ARG V\nFROM a:$V\nUSER app\n", LOCK, true)[0].contains("moves on its own"));
     }
 }

@@ -174,6 +174,43 @@ mod tests {
     }
 
     #[test]
+    fn no_launcher_and_no_spelling_hides_a_migration() {
+        let docker = "FROM a\nCMD [\"sh\", \"start.sh\"]\n";
+        let of = |command: &str, files: &[(&str, &str)]| {
+            let compose = "services:\n  api:\n    build: ./api\n".to_owned() + if command.is_empty() { "" } else { "    command: " } + command + "\n";
+            let all: Vec<(&str, &str)> = files.iter().copied().chain([("c.yml", compose.as_str()), ("api/Dockerfile", docker)]).collect();
+            wrong(&all)
+        };
+        let python = [("api/app/start.py", "import subprocess\nsubprocess.run(['alembic', 'upgrade', 'head'])\n")];
+        for command in [
+            "python -m app.start",
+            "tini -- python app/start.py",
+            "poetry run python -m app.start",
+            "uv run python app/start.py",
+            "env A=1 python app/start.py",
+            "gosu app python app/start.py",
+        ] {
+            assert!(of(command, &python)[0].contains("api/app/start.py:2"), "{command}: {:?}", of(command, &python));
+        }
+        let script = |text: &str| of("", &[("api/start.sh", text), ("api/more.sh", "alembic upgrade head\n")]);
+        for text in [
+            "alembic \\\n  upgrade head\nuvicorn app\n",
+            "./wait-for-it.sh db:5432 -- alembic upgrade head\nuvicorn app\n",
+            ". ./more.sh\nuvicorn app\n",
+            "source more.sh\nuvicorn app\n",
+        ] {
+            assert!(script(text).len() == 1, "{text}: {:?}", script(text));
+        }
+        assert_eq!(script("echo alembic upgrade head\nuvicorn app\n"), Vec::<String>::new(), "talk changes nothing");
+        let web = [("api/package.json", "{\"scripts\": {\"start\": \"prisma migrate deploy && node x\"}}")];
+        for command in ["npm --prefix web run start", "npm run-script start", "yarn start"] {
+            assert!(of(command, &web).len() == 1, "{command}");
+        }
+        let two = [("api/a/run.sh", "uvicorn app\n"), ("api/b/run.sh", "alembic upgrade head\nuvicorn app\n")];
+        assert!(of("/run.sh", &two).len() == 1, "of two scripts with one name the worse is believed");
+    }
+
+    #[test]
     fn a_loop_around_a_migration_is_one_and_a_loop_before_it_is_not() {
         let with = |script: &str| {
             format!(

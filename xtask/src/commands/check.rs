@@ -42,6 +42,10 @@ pub(super) fn run(place: &Place, args: &CheckArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Broken);
         }
     };
+    if findings.is_empty() {
+        say(&format!("error: check `{}` looked at nothing\n  hint: what its keys name is empty", args.name));
+        return Ok(Exit::Broken);
+    }
     if let Some(file) = &args.junit {
         let bytes = checks::junit(&args.name, &findings).map_err(anyhow::Error::msg)?;
         write_atomic(file, &bytes).with_context(|| format!("failed to write {}", file.display()))?;

@@ -36,10 +36,16 @@ pub struct Stage {
 /// The stages of a Dockerfile, the last one last.
 pub fn stages(text: &str) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
+    let mut args: Vec<(String, String)> = Vec::new();
     for (line, instruction) in instructions(text) {
         let (word, rest) = instruction.split_once(char::is_whitespace).unwrap_or((&instruction, ""));
         let word = word.to_ascii_uppercase();
-        if word == "FROM" {
+        if word == "ARG" && stages.is_empty() {
+            args.extend(rest.trim().split_once('=').map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())));
+        } else if word == "FROM" {
+            // What ARG says before the first FROM is known to every FROM.
+            let known = |text: String, (name, value): &(String, String)| text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
+            let rest = args.iter().fold(rest.to_owned(), known);
             let words: Vec<&str> = rest.split_whitespace().filter(|word| !word.starts_with("--")).collect();
             let name = if words.get(1).is_some_and(|word| word.eq_ignore_ascii_case("as")) { words.get(2).map(|name| (*name).to_owned()) } else { None };
             stages.push(Stage { name, base: words.first().copied().unwrap_or_default().to_owned(), line, instructions: Vec::new() });
@@ -71,7 +77,7 @@ pub fn floats(image: &str) -> bool {
         return false;
     }
     let tag = image.rsplit('/').next().unwrap_or(image).split_once(':').map(|(_, tag)| tag);
-    tag.is_none_or(|tag| !tag.contains(|sign: char| sign.is_ascii_digit()) && !tag.contains('$'))
+    tag.is_none_or(|tag| !tag.contains(|sign: char| sign.is_ascii_digit()))
 }
 
 /// Reads a Dockerfile. A stage has what the stage that it is built from has; of an image from elsewhere nothing is known.

@@ -55,7 +55,6 @@ const IDLE: &[&str] = &[
     "set",
     "shift",
     "sleep",
-    "source",
     "trap",
     "true",
     "umask",
@@ -66,7 +65,25 @@ const IDLE: &[&str] = &[
 ];
 /// Words before the one that is run.
 const BEFORE: &[&str] = &["!", "do", "else", "elif", "exec", "if", "then", "time", "until", "while", "{", "(", "env", "nohup", "sudo", "command"];
+/// Pieces that only say words.
+const TALK: &[&str] = &["echo", "printf"];
 const MANAGERS: &[&str] = &["npm", "pnpm", "yarn", "bun"];
+/// Programs that run what stands behind them, with the words of their own that come first.
+const LAUNCHERS: &[(&str, usize)] = &[
+    ("tini", 0),
+    ("dumb-init", 0),
+    ("catatonit", 0),
+    ("env", 0),
+    ("exec", 0),
+    ("nice", 0),
+    ("nohup", 0),
+    ("gosu", 1),
+    ("su-exec", 1),
+    ("setpriv", 0),
+    ("timeout", 1),
+];
+/// The same, by a word of theirs.
+const RUNNERS: &[(&str, &str)] = &[("poetry", "run"), ("uv", "run"), ("pipenv", "run"), ("pdm", "run"), ("bundle", "exec"), ("npm", "exec"), ("pnpm", "exec")];
 /// Scripts that name scripts.
 const DEEPEST: usize = 4;
 
@@ -126,6 +143,7 @@ impl<'a> Script<'a> {
     }
 
     fn command(&mut self, command: &[String], at: &Location, is_looped: bool, find: &Find<'_>, depth: usize) {
+        let command = launched(command);
         if let Some(text) = shell_text(command) {
             self.shell(text, at, find, depth);
             return;
@@ -158,8 +176,8 @@ impl<'a> Script<'a> {
     /// A script: every line is a place of its own.
     fn lines(&mut self, text: &str, at: &Location, find: &Find<'_>, depth: usize) {
         let mut open = 0;
-        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim_start().starts_with('#')) {
-            for piece in pieces(text) {
+        for (line, text) in whole_lines(text) {
+            for piece in pieces(&text) {
                 self.piece(&piece, &Location { file: at.file.clone(), line }, &mut open, find, depth);
             }
         }
@@ -178,7 +196,14 @@ impl<'a> Script<'a> {
         let before = command.iter().take_while(|word| BEFORE.contains(&word.as_str()) || is_assigned(word)).count();
         command.drain(..before);
         // The rest of an entrypoint's script is the command that stands elsewhere.
-        if command.first().is_none_or(|word| IDLE.contains(&word.as_str()) || word == "$@" || word == "for" || word.ends_with("wait-for-it.sh")) {
+        // A script that is sourced is run.
+        if command.first().is_some_and(|word| [".", "source"].contains(&word.as_str())) {
+            command.remove(0);
+        }
+        let Some(first) = command.first().map(String::as_str) else { return };
+        let idle = IDLE.contains(&first) || first == "$@" || first == "for" || first.ends_with("wait-for-it.sh");
+        // `wait-for-it.sh db:5432 -- alembic upgrade head` prepares, and then migrates.
+        if idle && (TALK.contains(&first) || !self.is_migration(&command)) {
             return;
         }
         self.command(&command, at, *open > 0, find, depth);
@@ -217,6 +242,36 @@ impl<'a> Script<'a> {
     }
 }
 
+/// Lines of a script with their numbers, without comments; what a backslash continues is one line.
+fn whole_lines(text: &str) -> Vec<(u32, String)> {
+    let mut whole: Vec<(u32, String)> = Vec::new();
+    let mut goes_on = false;
+    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim_start().starts_with('#')) {
+        let (part, more) = text.strip_suffix('\\').map_or((text, false), |part| (part, true));
+        match whole.last_mut().filter(|_| goes_on) {
+            Some((_, open)) => *open = format!("{open} {part}"),
+            None => whole.push((line, part.to_owned())),
+        }
+        goes_on = more;
+    }
+    whole
+}
+
+/// What a launcher launches: `tini -- python start.py` is `python start.py`.
+fn launched(command: &[String]) -> &[String] {
+    let program = command.first().map(|word| word.rsplit('/').next().unwrap_or_default()).unwrap_or_default();
+    let own = LAUNCHERS.iter().find(|(name, _)| *name == program).map(|(_, words)| *words);
+    let runs = RUNNERS.iter().any(|(name, verb)| *name == program && command.get(1).is_some_and(|word| word == verb));
+    let Some(own) = own.or(runs.then_some(1)) else { return command };
+    if let Some(dashes) = command.iter().position(|word| word == "--") {
+        return launched(&command[dashes + 1..]);
+    }
+    let rest = &command[1..];
+    let flags = rest.iter().take_while(|word| word.starts_with('-') || word.contains('=')).count();
+    let rest = rest.get(flags + own..).unwrap_or_default();
+    if rest.is_empty() { command } else { launched(rest) }
+}
+
 /// Everything that a service starts: entrypoint and command, of the compose file, else of the image, with the scripts that they name.
 pub fn started<'m>(root: &Path, folder: &Path, name: &str, service: &Service, more: &'m [Vec<String>]) -> Result<Script<'m>, String> {
     let mut script = Script::new(more);
@@ -244,7 +299,7 @@ pub fn relative(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
 
-/// A script of the build's folder that a command names: by its path, else by its name where there is one such file.
+/// A script of the build's folder that a command names: by its path, else by its name.
 fn find(root: &Path, folder: &Path, word: &str) -> Option<(String, String)> {
     let read = |path: &Path| Some((relative(root, path), std::fs::read_to_string(path).ok()?));
     let inner = word.trim_start_matches("./").trim_start_matches('/');
@@ -260,8 +315,11 @@ fn find(root: &Path, folder: &Path, word: &str) -> Option<(String, String)> {
     let is_ours = |entry: &walkdir::DirEntry| !["node_modules", ".git", ".venv", "target"].contains(&entry.file_name().to_string_lossy().as_ref());
     let found = walkdir::WalkDir::new(folder).max_depth(6).into_iter().filter_entry(is_ours).flatten();
     let mut found = found.filter(|entry| entry.file_type().is_file() && entry.file_name() == base);
-    let only = found.next()?;
-    if found.next().is_some() { None } else { read(only.path()) }
+    let first = found.next()?;
+    // Of several with one name the one that may change a schema is taken: nobody can tell which ends in the image.
+    let suspect = |text: &str| MIGRATES.iter().any(|(program, _)| text.contains(program));
+    let other = found.filter_map(|entry| read(entry.path())).find(|(_, text)| suspect(text));
+    read(first.path()).filter(|(_, text)| suspect(text) || other.is_none()).or(other)
 }
 
 /// The script that a command runs: its program, or the first argument of an interpreter that is a file; of a package manager its manifest.
@@ -270,16 +328,23 @@ fn script_of(command: &[String], find: &Find<'_>) -> Option<(String, String)> {
     if MANAGERS.contains(&program.as_str()) {
         return find("package.json").filter(|(_, text)| package_script(command, text).is_some());
     }
-    let interpreters = ["python", "python3", "node", "ruby", "sh", "bash", "dash", "tini", "dumb-init", "poetry", "uv"];
-    let is_interpreter = interpreters.contains(&program.rsplit('/').next().unwrap_or_default());
-    let named = if is_interpreter { command.iter().skip(1).find(|word| !word.starts_with('-') && *word != "run")? } else { program };
-    find(named)
+    let interpreters = ["python", "python3", "node", "ruby", "sh", "bash", "dash"];
+    if !interpreters.contains(&program.rsplit('/').next().unwrap_or_default()) {
+        return find(program);
+    }
+    // `python -m app.start` is a file too.
+    if let Some(module) = command.iter().position(|word| word == "-m").and_then(|at| command.get(at + 1)) {
+        let path = module.replace('.', "/");
+        return find(&format!("{path}.py")).or_else(|| find(&format!("{path}/__main__.py")));
+    }
+    find(command.iter().skip(1).find(|word| !word.starts_with('-'))?)
 }
 
 fn package_script(command: &[String], manifest: &str) -> Option<String> {
-    let name = command.iter().skip(1).find(|word| *word != "run" && !word.starts_with('-'))?;
     let manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
-    manifest.get("scripts")?.get(name)?.as_str().map(str::to_owned)
+    let scripts = manifest.get("scripts")?;
+    // The first word that names one: a folder behind `--prefix`, `run` and `run-script` do not.
+    command.iter().skip(1).find_map(|word| scripts.get(word)?.as_str()).map(str::to_owned)
 }
 
 fn is_shell(name: &str, text: &str) -> bool {
