@@ -52,7 +52,11 @@ impl Watch {
             }
             let now = mine.iter().map(|container| standing(container, one_shot)).fold(Standing::Well, worse);
             let now = if mine.is_empty() { Standing::NotYet("it has no container".to_owned()) } else { now };
-            let now = self.started_again(&service, &mine).map_or(now, Standing::Failed);
+            // What the engine counts and says of the end tells more than that the start is another one.
+            let now = match (now, self.started_again(&service, &mine)) {
+                (now @ Standing::Failed(_), _) | (now, None) => now,
+                (_, Some(why)) => Standing::Failed(why),
+            };
             if let Standing::Failed(why) = &now {
                 self.failed.entry(service.clone()).or_insert_with(|| why.clone());
             }
@@ -188,7 +192,8 @@ mod tests {
         assert!(wrong(false, &[Some(at("running", Some("starting"), 0, 0, "t"))]).contains("starting"));
         assert!(wrong(false, &[Some(at("exited", None, 0, 0, "t"))]).contains("nobody waits"));
         assert!(wrong(true, &[Some(at("exited", None, 42, 0, "t"))]).contains("with 42"));
-        assert!(wrong(false, &[up.clone(), Some(at("running", None, 3, 2, "t2"))]).contains("started again"));
+        assert!(wrong(false, &[up.clone(), Some(at("running", None, 3, 2, "t2"))]).contains("restarted 2 times; it ended with 3"));
+        assert!(wrong(false, &[up.clone(), Some(at("running", None, 0, 0, "t2"))]).contains("started again"));
         assert!(wrong(false, &[Some(at("running", None, 3, 2, "t"))]).contains("restarted 2 times"));
         assert!(wrong(false, &[up.clone(), None]).contains("gone"));
         assert!(wrong(false, &[Some(at("created", None, 0, 0, ""))]).contains("created"));
