@@ -8,7 +8,7 @@ mod support;
 use std::process::Command;
 use std::sync::Once;
 
-use support::{LIMIT, Sandbox};
+use support::{LIMIT, Sandbox, example};
 use xtask::model::Outcome;
 
 const IMAGE: &str = "gates-busybox:1";
@@ -140,4 +140,22 @@ fn a_stack_that_is_stopped_midway_goes_down_and_a_killed_ones_is_taken_away() {
     killed.wait().expect("it is ours");
     sandbox.run(&["check", "compose-health", "--with", "{\"file\": \"c.yml\", \"window\": \"1s\"}"]).exits(0);
     assert!(containers(&sandbox).is_empty(), "what the killed one left is gone");
+}
+
+/// The example of docs/checks.md, as it stands there.
+#[test]
+fn the_example_of_the_documentation_runs() {
+    image();
+    let example = example("compose-health");
+    let mut sandbox = example.sandbox("");
+    for name in xtask::compose::engine::VARIABLES {
+        if let Ok(value) = std::env::var(name) {
+            sandbox.set(name, &value);
+        }
+    }
+    sandbox.write("docker-compose.yml", &format!("services:\n{}", service("api", SERVE, "")));
+    sandbox.run(&["gate", "p"]).exits(0);
+    assert_eq!(sandbox.verdict("compose-health"), "pass");
+    sandbox.write("docker-compose.yml", &format!("services:\n{}", service("api", "exit 4", "")));
+    sandbox.run(&["gate", "p"]).exits(1).says("it ended with 4");
 }

@@ -7,6 +7,7 @@ mod checks;
 mod commands;
 mod databases;
 mod db;
+mod examples;
 mod false_greens;
 mod history;
 mod house;

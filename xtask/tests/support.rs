@@ -263,3 +263,30 @@ pub(crate) fn demo_tool(path: &str) -> String {
     let folder = file.parent().expect("in a folder").canonicalize().expect("it is there");
     folder.join(file.file_name().expect("a name")).display().to_string()
 }
+
+/// The example of a check in docs/checks.md.
+pub(crate) struct Example {
+    pub(crate) section: String,
+    pub(crate) toml: String,
+    pub(crate) gate: String,
+}
+
+/// The first block of the check's section.
+pub(crate) fn example(check: &str) -> Example {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
+    let text = std::fs::read_to_string(root.join("docs/checks.md")).expect("readable");
+    let section = text.split("\n## ").find(|section| section.lines().next() == Some(check)).unwrap_or_else(|| panic!("docs/checks.md has no `## {check}`"));
+    let toml = section.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_else(|| panic!("{check} has no example"));
+    assert!(toml.contains(&format!("check = \"{check}\"")), "{check}: {toml}");
+    let gate = toml.lines().find_map(|line| line.trim_matches(['[', ']']).strip_prefix("gate.")).expect("a gate").split('.').next().expect("an id");
+    Example { section: section.to_owned(), toml: toml.to_owned(), gate: gate.to_owned() }
+}
+
+impl Example {
+    /// A repository with the example as its only gate; `before` are tables and earlier steps that it stands on.
+    pub(crate) fn sandbox(&self, before: &str) -> Sandbox {
+        // An example that shows steps alone belongs to a gate with an owner.
+        let owner = if self.toml.contains("\nowner = ") { String::new() } else { format!("[gate.{}]\nowner = 'me'\n", self.gate) };
+        Sandbox::new(&format!("schema = 1\n[phase.p]\ngates = ['{}']\n{owner}{before}{}", self.gate, self.toml))
+    }
+}

@@ -11,6 +11,7 @@ use super::{Check, Finding, Task};
 use crate::config::{CheckKey, CheckSpec};
 use crate::model::Location;
 use crate::rundir::write_atomic;
+use crate::text::plural;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -73,7 +74,10 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     for route in routes.iter().filter(|route| !ignored.contains(&route.domain)) {
         let count = route.cases.len();
         let wrong = (count < least).then(|| {
-            (format!("{} {} is reached by {count} tests, {least} are the least", route.method, route.path), format!("write a test of {} for it", route.domain))
+            (
+                format!("{} {} is reached by {}, the least is {least}", route.method, route.path, plural(count as u64, "test")),
+                format!("write a test of {} for it", route.domain),
+            )
         });
         findings.push(Finding { what: format!("{} {}", route.method, route.path), at: at(document), wrong });
     }
@@ -175,16 +179,13 @@ mod tests {
         let good = serde_json::json!({"owners": {"sales": "backend"}, "ignore": ["health"]});
         assert_eq!(told(HITS, &good).expect("read"), Vec::<String>::new());
         let two = serde_json::json!({"owners": {"sales": "backend"}, "ignore": ["health"], "min": 2});
-        assert_eq!(
-            told(HITS, &two).expect("read"),
-            ["GET /sales is reached by 1 tests, 2 are the least", "POST /sales is reached by 1 tests, 2 are the least"]
-        );
+        assert_eq!(told(HITS, &two).expect("read"), ["GET /sales is reached by 1 test, the least is 2", "POST /sales is reached by 1 test, the least is 2"]);
         let gone = HITS.replace("\"b\", \"method\": \"POST\"", "\"b\", \"method\": \"GET\"");
-        assert_eq!(told(&gone, &good).expect("read"), ["POST /sales is reached by 0 tests, 1 are the least"]);
+        assert_eq!(told(&gone, &good).expect("read"), ["POST /sales is reached by 0 tests, the least is 1"]);
         let stale = serde_json::json!({"owners": {"sales": "backend", "old": "x"}});
         assert_eq!(
             told(HITS, &stale).expect("read"),
-            ["GET /health/live is reached by 0 tests, 1 are the least", "domain health has no owner", "domain old has no route"]
+            ["GET /health/live is reached by 0 tests, the least is 1", "domain health has no owner", "domain old has no route"]
         );
     }
 

@@ -1,4 +1,13 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient, type QueryClient, type QueryKey } from "@tanstack/react-query";
+
+/**
+ * What stands under a key is asked for again. A first read that is still under way is given up before: it was asked before the change, and
+ * the cache would join it instead of asking anew.
+ */
+export async function makeStale(client: QueryClient, queryKey: QueryKey) {
+  await client.cancelQueries({ queryKey });
+  await client.invalidateQueries({ queryKey });
+}
 
 /** A change that makes what stands under some keys stale. */
 export function useChange<T, R>(change: (value: T) => Promise<R>, stale: readonly (readonly string[])[], done: (result: R) => void = () => {}) {
@@ -6,7 +15,7 @@ export function useChange<T, R>(change: (value: T) => Promise<R>, stale: readonl
   return useMutation({
     mutationFn: change,
     onSuccess: async (result) => {
-      await Promise.all(stale.map((queryKey) => client.invalidateQueries({ queryKey })));
+      await Promise.all(stale.map((queryKey) => makeStale(client, queryKey)));
       done(result);
     },
   });

@@ -7,6 +7,7 @@ import { NEXT, STATUS_LABEL, count, euros } from "../lib/format";
 import { Copy } from "../lib/Copy";
 import { keys } from "../lib/keys";
 import { useView } from "../lib/storage";
+import { makeStale } from "../lib/useChange";
 
 const STATES = ["all", "in_stock", "listed", "sold", "written_off"] as const;
 const FILTERS = [{ value: "all", label: "All" }, ...Object.entries(STATUS_LABEL).map(([value, label]) => ({ value, label }))];
@@ -67,7 +68,7 @@ function Row({ item }: { item: InventoryItem }) {
   const client = useQueryClient();
   const move = useMutation({
     mutationFn: (to: ItemStatus) => api.move(item.number, to),
-    onSettled: () => client.invalidateQueries({ queryKey: keys.inventory }),
+    onSettled: () => makeStale(client, keys.inventory),
   });
   return (
     <tr>

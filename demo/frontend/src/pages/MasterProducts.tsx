@@ -5,6 +5,7 @@ import { Choice } from "../lib/Choice";
 import { api, type Category, type Product } from "../lib/api";
 import { CATEGORY_LABEL, count } from "../lib/format";
 import { keys } from "../lib/keys";
+import { makeStale } from "../lib/useChange";
 
 const CATEGORIES = Object.entries(CATEGORY_LABEL).map(([value, label]) => ({ value, label }));
 
@@ -33,7 +34,7 @@ function NewProduct() {
       setSku("");
       setTitle("");
     },
-    onSettled: () => client.invalidateQueries({ queryKey: keys.products }),
+    onSettled: () => makeStale(client, keys.products),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
