@@ -1,8 +1,7 @@
-import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
-import { render, screen } from "@testing-library/react";
-import userEvent from "@testing-library/user-event";
+import { useQuery } from "@tanstack/react-query";
 import { expect, it } from "vitest";
 
+import { renderPage, screen } from "../test/harness";
 import { FIND_TIMEOUT_MS } from "../test/policy";
 import { useChange } from "./useChange";
 
@@ -35,15 +34,11 @@ function Page({ service }: { service: ReturnType<typeof slowService> }) {
 
 it("a list that was asked for before the change and answered after it is asked for again", async () => {
   const service = slowService();
-  render(
-    <QueryClientProvider client={new QueryClient()}>
-      <Page service={service} />
-    </QueryClientProvider>,
-  );
+  const user = renderPage(<Page service={service} />);
   expect(service.asked()).toBe(1);
-  await userEvent.setup().click(screen.getByRole("button", { name: "Add" }));
+  await user.click(screen.getByRole("button", { name: "Add" }));
   await expect.poll(service.asked, { timeout: FIND_TIMEOUT_MS }).toBe(2);
   service.answer();
   service.answer();
-  expect(await screen.findByText("there are 1", {}, { timeout: FIND_TIMEOUT_MS })).toBeVisible();
+  expect(await screen.findByText("there are 1")).toBeVisible();
 });
