@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
@@ -24,3 +25,7 @@ def session(request: Request) -> Iterator[Session]:
     """A session whose transaction ends with the request: kept when it went well, undone otherwise."""
     with Session(request.app.state.engine) as session, session.begin():
         yield session
+
+
+# The transaction ends before the answer leaves: who hears that something was done can ask for it, and what cannot be kept is not reported as done.
+Opened = Annotated[Session, Depends(session, scope="function")]

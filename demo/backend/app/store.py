@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from app.database import session
+from app.database import Opened
 from app.domain import inventory, purchases
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.inventory import Item, Status
@@ -180,7 +180,7 @@ def _item(row: ItemRow) -> Item:
     return Item(number=row.number, sku=row.sku, cost=row.cost, purchase=row.purchase, status=row.status)
 
 
-def store(session: Annotated[Session, Depends(session)]) -> Store:
+def store(session: Opened) -> Store:
     """The store of a request."""
     return Store(session)
 

@@ -5,16 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
-from sqlalchemy.orm import Session
 
-from app import database
+from app.database import Opened
 from app.domain.errors import SignedOut
 from app.services import accounts
 
 router = APIRouter(prefix="/session", tags=["session"])
 _bearer = HTTPBearer(auto_error=False)
 
-Opened = Annotated[Session, Depends(database.session)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
