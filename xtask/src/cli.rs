@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 pub use cases::{BaselineCommand, ExportFormat, FlakesArgs, HistoryCommand, HuntArgs};
 pub use db::{BootstrapArgs, DbCommand, DbTarget, RestoreArgs, SnapshotArgs};
 
+use crate::plan::shard::Count;
 use crate::ui::Output;
 
 /// Runs the test gates of a remediation roadmap and says whether a release may go on.
@@ -61,6 +62,14 @@ pub enum Command {
     Gate(GateArgs),
     /// Show what would run, and why.
     Plan(PlanArgs),
+    /// Join the shards of a plan into one run with one verdict.
+    Merge(MergeArgs),
+    /// The workflow that runs the gates in CI.
+    Ci {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CiCommand,
+    },
     /// List phases and gates with their last verdicts.
     List,
     /// Show one gate: commands, environment, pins, needs, history; or the history of one case.
@@ -149,6 +158,9 @@ pub struct GateArgs {
     /// Phases or gates of gates.toml.
     #[arg(value_name = "PHASE|GATE")]
     pub targets: Vec<String>,
+    /// One shard of a plan for several machines.
+    #[command(flatten)]
+    pub share: Share,
     /// Iterations of every gate; over gates.toml and the profile.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub runs: Option<u32>,
@@ -185,6 +197,73 @@ pub struct GateArgs {
     /// Words that are appended to the command of one gate.
     #[arg(last = true, value_name = "ARGS")]
     pub extra: Vec<String>,
+}
+
+/// Arguments of `gate` about plans for several machines.
+#[derive(Clone, Debug, Args)]
+pub struct Share {
+    /// Run one shard of a plan, by its id.
+    #[arg(long, value_name = "ID", requires = "plan", conflicts_with_all = ["targets", "runs", "skip", "failed", "alone", "profile", "until_fail", "runs_for", "extra"])]
+    pub shard: Option<String>,
+    /// The plan: what `plan --shards N --out FILE` wrote.
+    #[arg(long, value_name = "FILE", requires = "shard")]
+    pub plan: Option<PathBuf>,
+    /// Attempt of the shard. Default: what GitHub counts, else 1.
+    #[arg(long, value_name = "N", requires = "shard", value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempt: Option<u32>,
+}
+
+/// What to do with the workflow.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CiCommand {
+    /// Write it from gates.toml.
+    Generate {
+        /// For which CI system.
+        #[command(subcommand)]
+        system: CiSystem,
+    },
+    /// Say whether it is what `ci generate` would write now.
+    Check,
+}
+
+/// A CI system.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CiSystem {
+    /// GitHub Actions: .github/workflows/gates.yml.
+    Github(WorkflowArgs),
+}
+
+/// What a workflow is made of beside gates.toml; it says so itself, and `ci check` reads it there.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct WorkflowArgs {
+    /// The phase that a pull request must pass.
+    pub phase: String,
+    /// How many machines at most.
+    #[arg(long, value_name = "auto|N", default_value = "auto")]
+    pub shards: Count,
+    /// Image of the machines.
+    #[arg(long, value_name = "LABEL", default_value = "ubuntu-24.04")]
+    pub runner: String,
+    /// The branch that pull requests go into.
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub branch: String,
+    /// How a job gets the program `xtask`. Default: it is built once from ./xtask where there is one, else it has to be on PATH.
+    #[arg(long, value_name = "COMMAND")]
+    pub install: Option<String>,
+}
+
+/// Arguments of `merge`.
+#[derive(Clone, Debug, Args)]
+pub struct MergeArgs {
+    /// The plan that the shards were run of.
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// How the run is shown.
+    #[arg(long, value_enum, default_value = "human")]
+    pub output: Output,
+    /// Folders with the runs of the shards, at any depth.
+    #[arg(value_name = "DIR", required = true)]
+    pub places: Vec<PathBuf>,
 }
 
 /// Arguments of `gate` about repetition without a fixed number.
@@ -243,6 +322,12 @@ pub struct PlanArgs {
     /// Format.
     #[arg(long, value_enum, default_value = "text")]
     pub format: PlanFormat,
+    /// Pack the gates for so many machines by the time that they took; `auto` for as many as make it faster.
+    #[arg(long, value_name = "auto|N")]
+    pub shards: Option<Count>,
+    /// Also write the plan for several machines here, for `gate --shard` and `merge`.
+    #[arg(long, value_name = "FILE", requires = "shards")]
+    pub out: Option<PathBuf>,
 }
 
 /// Formats of a plan.
@@ -252,6 +337,9 @@ pub enum PlanFormat {
     Text,
     /// For programs.
     Json,
+    /// The rows of a matrix of GitHub Actions: ids of shards.
+    #[value(name = "github-matrix")]
+    GithubMatrix,
 }
 
 /// What to do with runs.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Policy, Quarantine, ReportFact, Skip, StepFact, StopCause};
+use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Part, Policy, Quarantine, ReportFact, Skip, StepFact, StopCause};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,10 @@ pub enum EventKind {
     JobSkipped { job: JobId, skip: Skip },
     /// No iteration starts any more: why, the iterations that each gate has got, and why they are fewer than are due.
     RepetitionEnded { why: String, runs: Vec<(String, u32)>, partial: Option<String> },
+    /// What a shard delivered was taken into this run.
+    ShardTaken(Box<ShardTaken>),
+    /// A shard is missing, or what came for it cannot count; the gates that lose their result by it.
+    ShardRefused { shard: String, gates: Vec<String>, why: String },
     /// Somebody asked to stop; force is the second time.
     CancelRequested { cause: CancelCause, force: bool },
     /// Something worth a line.
@@ -151,6 +155,39 @@ pub struct RunStarted {
     pub gates: Vec<PlannedGate>,
     /// Runtimes that are set up.
     pub installs: Vec<String>,
+    /// The shard of a plan that this run is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+}
+
+/// A shard of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its id in the plan.
+    pub id: String,
+    /// Digest of the plan.
+    pub plan: String,
+    /// From 1: how often the CI system has started it.
+    pub attempt: u32,
+}
+
+/// What a shard delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardTaken {
+    /// Its id in the plan.
+    pub shard: String,
+    /// The run that counts.
+    pub run: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Operating system and architecture.
+    pub host: String,
+    /// Milliseconds that the plan expected, and that it took.
+    pub expected: u64,
+    /// Milliseconds from its first event to its last.
+    pub took: u64,
+    /// Earlier attempts: attempt, run, gates that were not green in it.
+    pub superseded: Vec<(u32, String, Vec<String>)>,
 }
 
 /// A phase of the plan.
@@ -205,6 +242,9 @@ pub struct PlannedGate {
     pub cwd: String,
     /// Milliseconds from history, if there are samples.
     pub estimate: Option<u64>,
+    /// The part of it that this run has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 /// The interpreter that the gates of a runtime will spawn.

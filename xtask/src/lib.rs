@@ -3,6 +3,7 @@
 
 // Layer 0: words and text.
 pub mod mask;
+pub mod merge;
 pub mod model;
 pub mod text;
 pub mod yaml;
@@ -11,6 +12,7 @@ pub mod config;
 pub mod db;
 pub mod event;
 pub mod flake;
+pub mod github;
 pub mod junit;
 pub mod ratchet;
 pub mod rundir;
@@ -35,6 +37,7 @@ pub mod ui;
 // Layer 5: what does things.
 pub mod baseline;
 pub mod checks;
+pub mod ci;
 pub mod run;
 // Layer 7: the command line.
 pub mod cli;

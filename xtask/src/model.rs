@@ -311,6 +311,26 @@ impl fmt::Display for JobId {
     }
 }
 
+/// A part of a gate whose cases are split over machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    /// From 1.
+    pub index: u32,
+    /// How many there are.
+    pub total: u32,
+}
+
+impl Part {
+    /// All of it.
+    pub const WHOLE: Self = Self { index: 1, total: 1 };
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.total)
+    }
+}
+
 /// Why a job did not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Skip {

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 
 pub use crate::judge::{Excuse, Finding, Met};
 
-use crate::event::{AttemptEnded, Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, Source, When};
+use crate::event::{
+    AttemptEnded, Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, ShardTaken, Source, When,
+};
 use crate::judge::{self, Judgement, Terms};
-use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Skip, Verdict};
+use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Quarantine, Skip, Verdict};
 
 /// A run as far as its events tell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +37,10 @@ pub struct Record {
     pub unjudged: Vec<String>,
     /// Jobs that were told of.
     pub jobs: BTreeMap<JobId, JobRecord>,
+    /// Shards that this run was merged of.
+    pub shards: Vec<ShardTaken>,
+    /// Shards that are missing or cannot count: shard, gates, why.
+    pub refused_shards: Vec<(String, Vec<String>, String)>,
     /// Notes: gate, text.
     pub notes: Vec<(Option<String>, String)>,
     /// Who stopped the run.
@@ -150,6 +156,8 @@ impl Record {
                 self.count(job);
             }
             EventKind::RepetitionEnded { runs, partial, .. } => self.repeated(runs, partial.as_ref()),
+            EventKind::ShardTaken(taken) => self.shards.push((**taken).clone()),
+            EventKind::ShardRefused { shard, gates, why } => self.refused_shards.push((shard.clone(), gates.clone(), why.clone())),
             EventKind::CancelRequested { cause, .. } => {
                 self.cancelled.get_or_insert(*cause);
             }
@@ -233,7 +241,10 @@ impl Record {
         if missing > 0 && self.refused.is_none() {
             judged.push(self.never_ran());
         }
-        let mut state = judge::gate(&judged, self.head.flaky.unwrap_or(FlakyRule::Fail), &gate.quarantine);
+        // A part need not hold every case in quarantine.
+        let held = |entry: &&Quarantine| gate.part.is_none() || judged.iter().any(|judged| judged.quarantined.contains(&entry.case));
+        let quarantine: Vec<Quarantine> = gate.quarantine.iter().filter(held).cloned().collect();
+        let mut state = judge::gate(&judged, self.head.flaky.unwrap_or(FlakyRule::Fail), &quarantine);
         if let Some((_, problems)) = &self.refused {
             state.verdict = Verdict::Broken;
             state.why.clone_from(problems);
@@ -241,6 +252,10 @@ impl Record {
             // Some iterations passed and the rest never ran: that is not what was asked for.
             state.verdict = if matches!(skip, Skip::Cancelled) { Verdict::Cancelled } else { Verdict::Skipped };
             state.why = vec![skip.to_string()];
+        }
+        if let Some((shard, _, why)) = self.refused_shards.iter().find(|(_, gates, _)| gates.contains(&gate.id)) {
+            state.verdict = Verdict::Broken;
+            state.why.insert(0, format!("shard {shard}: {why}"));
         }
         if let Some(Skip::Systemic(_)) = &skip {
             state.why.insert(0, skip.iter().map(ToString::to_string).collect());
@@ -282,10 +297,21 @@ impl Record {
             };
             worst = worse(worst, verdict);
         }
+        if !self.refused_shards.is_empty() {
+            worst = worse(worst, Verdict::Broken);
+        }
+        // Shards of later phases run beside those of earlier ones: what they required was judged behind their back.
+        if !self.shards.is_empty() && phase.requires.iter().any(|required| self.requires_red(required)) {
+            worst = worse(worst, Verdict::Skipped);
+        }
         if self.criteria(phase).iter().any(|finding| self.is_missed(finding)) {
             worst = worse(worst, Verdict::Fail);
         }
         if worst == Verdict::Pass && executed == 0 { Verdict::Skipped } else { worst }
+    }
+
+    fn requires_red(&self, required: &str) -> bool {
+        self.head.phases.iter().find(|phase| phase.id == required).is_some_and(|phase| self.phase(phase) != Verdict::Pass)
     }
 
     /// The exit status of the run; the worst of what happened.
@@ -307,7 +333,7 @@ impl Record {
         let counted = || states.iter().filter(|(gate, state)| !gate.advisory && !state.is_neutral());
         let install_failed = self.installs.values().any(|result| matches!(result, Installed::Failed(_)));
         let unserved = states.iter().any(|(gate, state)| !gate.advisory && matches!(state.skip, Some(Skip::Service(..))));
-        if !self.ended || counted().any(|(_, state)| state.verdict == Verdict::Broken) {
+        if !self.ended || !self.refused_shards.is_empty() || counted().any(|(_, state)| state.verdict == Verdict::Broken) {
             Exit::Broken
         } else if install_failed || unserved {
             Exit::Environment

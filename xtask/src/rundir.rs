@@ -85,7 +85,7 @@ impl GatesDir {
     }
 
     /// A repository that does not ignore `.gates/` yet must not commit it by accident.
-    fn ignore(&self) -> io::Result<()> {
+    pub fn ignore(&self) -> io::Result<()> {
         let file = self.root.join(".gitignore");
         if file.exists() { Ok(()) } else { write_atomic(&file, b"*\n!.gitignore\n!/signoffs/\n!/signoffs/**\n!/trust/\n!/trust/**\n") }
     }

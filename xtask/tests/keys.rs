@@ -53,6 +53,15 @@ fn iterations(sandbox: &Sandbox) -> String {
     sandbox.report()["gates"][0]["runs"].to_string()
 }
 
+/// A gate that can be split.
+const SPLIT: &str = "run = ['sh', '-c', 'echo \"$0\"', '{junit} {shard.index}']";
+
+fn machines(sandbox: &Sandbox) -> String {
+    let told = sandbox.run(&["plan", "p", "--shards", "2", "--format", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&told.stdout).unwrap_or_default();
+    plan["shards"].as_array().map_or(0, Vec::len).to_string()
+}
+
 fn explained(sandbox: &Sandbox) -> String {
     let text = sandbox.run(&["explain", "g"]).stdout;
     ["alpha", "omega"].into_iter().find(|word| text.contains(word)).unwrap_or("neither").to_owned()
@@ -244,6 +253,7 @@ fn gate_rows() -> Vec<Row> {
         row("gate.*.log-max", g(FLOOD), g(&format!("{FLOOD}\nlog-max = '1KiB'")), exit, ("0", "1")),
         row("gate.*.runs", g(ok), g(&format!("{ok}\nruns = 2")), iterations, ("1", "2")),
         row("gate.*.junit", g(ok), g(&format!("{ok}\njunit = ['absent.xml']")), exit, ("0", "70")),
+        row("gate.*.shards", g(SPLIT), g(&format!("{SPLIT}\nshards = 2")), machines, ("1", "2")),
         row("gate.*.artifacts", g(ok), g(&format!("{ok}\nartifacts = ['sub/*']")), kept, ("6", "7")),
         row("gate.*.expect.min-tests", expecting(SKIPS), expecting(&format!("min-tests = 2, {SKIPS}")), exit, ("0", "1")),
         row("gate.*.expect.cases", expecting(SKIPS), expecting(&format!("{SKIPS}, cases = [{{ match = 'z' }}]")), exit, ("0", "1")),

@@ -24,5 +24,6 @@ mod reader;
 mod runs;
 mod secrets;
 mod services;
+mod shards;
 mod support;
 mod yard;

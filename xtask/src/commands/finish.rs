@@ -24,6 +24,8 @@ pub(super) struct Finished {
     pub(super) faults: Vec<String>,
     /// Digest of the journal.
     pub(super) digest: String,
+    /// summary.md.
+    pub(super) summary: String,
     /// What the history keeps of it.
     pub(super) lesson: Lesson,
 }
@@ -50,9 +52,11 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof) -> Finished {
             faults.push(format!("failed to write {}: {cause}", format.file));
         }
     }
+    // Read back: it was just made, or is named among the faults.
+    let summary = std::fs::read_to_string(run.file("summary.md")).unwrap_or_default();
     let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
     let lesson = remember::lesson(&record, &cases);
-    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest, lesson }
+    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest, summary, lesson }
 }
 
 fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {

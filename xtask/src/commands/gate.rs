@@ -11,12 +11,13 @@ use clap::Parser as _;
 use super::finish::{Finished, finish};
 use super::remember;
 use super::start::{Ready, Task};
-use super::{Repository, ambient, colour, in_ci, listen, program, repository, say, start};
+use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
 use crate::cli::{Cli, Command, Place};
 use crate::event::{EventKind, Refusal, RunStarted, When};
 use crate::journal::Journal;
 use crate::mask::Mask;
 use crate::model::{CancelCause, End, Exit};
+use crate::pins::Ambient;
 use crate::postgres::home::Home;
 use crate::postgres::{Noted, Url};
 use crate::process::guard;
@@ -25,8 +26,9 @@ use crate::run::locks::Locks;
 use crate::run::os::{Os, Site};
 use crate::run::{Inbox, Teller, drive, signals};
 use crate::rundir::{GatesDir, RunDir};
+use crate::ui::github;
 use crate::ui::lines::Grammar;
-use crate::ui::{Output, choose, summary};
+use crate::ui::{Output, Screen, choose, summary};
 
 /// Two workers: the loop, and whatever waits.
 const WORKERS: usize = 2;
@@ -97,7 +99,7 @@ fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) 
 
 /// The history and the last lines. The history is no evidence: a run that cannot be written into it keeps its verdict, and is taken in
 /// later from its folder.
-fn end(repository: &Repository, finished: &Finished, output: Output, colour: bool) {
+pub(super) fn end(repository: &Repository, finished: &Finished, output: Output, colour: bool) {
     if let Err(fault) = remember::remember(repository, &finished.lesson) {
         say(&format!("note: this run is not in the history yet: {fault}"));
     }
@@ -105,7 +107,7 @@ fn end(repository: &Repository, finished: &Finished, output: Output, colour: boo
 }
 
 /// Sortable, and short enough to type its end.
-fn new_run_id() -> String {
+pub(super) fn new_run_id() -> String {
     let now = time::OffsetDateTime::now_utc();
     let format = time::macros::format_description!("[year][month][day]-[hour][minute][second][subsecond digits:3]");
     let stamp = now.format(&format).expect("a constant format of a valid time");
@@ -113,12 +115,31 @@ fn new_run_id() -> String {
     format!("{stamp}-{}", &salt[..4])
 }
 
+/// What is known of a run before anything is read.
+fn head(run: &str, argv: Vec<String>, repository: &Repository, ambient: &Ambient) -> RunStarted {
+    RunStarted {
+        run: run.to_owned(),
+        wall: wall(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        argv,
+        manifest: repository.manifest.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        ci: in_ci(ambient),
+        ..RunStarted::default()
+    }
+}
+
+/// Now, in UTC.
+pub(super) fn wall() -> String {
+    time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
 /// The runner: everything between the first event and the last line.
 pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Result<Exit> {
     guard::become_runner(guard_pid).context("failed to become the runner")?;
     let cli = Cli::parse_from(std::iter::once(OsString::from("xtask")).chain(argv.iter().cloned()));
     let (task, output) = match cli.command {
-        Command::Gate(args) => (Task::Gate(args.clone()), args.output),
+        Command::Gate(args) => (Task::Gate(Box::new(args.clone())), args.output),
         Command::Setup { output } => (Task::Setup, output),
         _ => anyhow::bail!("only gate and setup have a runner"),
     };
@@ -134,7 +155,8 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     let (stop_sender, stop) = tokio::sync::mpsc::unbounded_channel();
     let (events, inbox) = mpsc::channel();
     let show_colour = colour(&cli.place, &ambient);
-    let listener = listen::start(inbox, journal, choose(output, show_colour), stop_sender.clone()).context("failed to start the listener")?;
+    let listener =
+        listen::start(inbox, journal, choose(output, screen(show_colour, &ambient, &folder)), stop_sender.clone()).context("failed to start the listener")?;
     let mask = Mask::new(url_password(&task).iter().map(String::as_str));
     let argv: Vec<String> = argv.iter().map(|word| mask.text(&word.to_string_lossy())).collect();
     let mut teller = tokio.block_on(async { Teller::new(events) });
@@ -142,16 +164,7 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
         let _inside = tokio.enter();
         signals::listen(stop_sender).context("failed to listen to signals")?;
     }
-    let head = RunStarted {
-        run: run.to_owned(),
-        wall: time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),
-        tool: env!("CARGO_PKG_VERSION").to_owned(),
-        argv,
-        manifest: repository.manifest.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        host: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        ci: in_ci(&ambient),
-        ..RunStarted::default()
-    };
+    let head = head(run, argv, &repository, &ambient);
     match start::prepare(&repository, &folder, &task, &ambient, head) {
         Ok(ready) => run_ready(&repository, ready, &mut teller, &tokio, stop),
         Err(refused) => {
@@ -203,6 +216,7 @@ fn run_ready(
     let before = start::source(&repository.root);
     teller.tell(EventKind::SourceRead { when: When::Start, source: before });
     let course = course.of(&plan);
+    annotate::mask(&site.config, &plan, &site.ambient);
     let (told_sender, told) = tokio::sync::mpsc::unbounded_channel();
     let site: Arc<Site> = Arc::new(site);
     let mut locks = Locks::new(repository.gates.locks());
@@ -216,15 +230,25 @@ fn run_ready(
     teller.tell(EventKind::RunEnded {});
 }
 
+/// Where a run is shown.
+pub(super) fn screen(colour: bool, ambient: &Ambient, run: &RunDir) -> Screen {
+    Screen { colour, github: annotate::is_job(ambient).then(|| run.clone()) }
+}
+
 /// The last lines.
 pub(super) fn show(finished: &Finished, output: Output, colour: bool) {
+    let ambient = ambient();
+    let job = annotate::is_job(&ambient) && output == Output::Human;
+    let mut lines = Vec::new();
     if output != Output::Ndjson {
-        for line in summary::summary(&finished.record, &finished.tally, Grammar { colour }) {
-            say(&line);
-        }
+        lines.extend(summary::summary(&finished.record, &finished.tally, Grammar { colour }));
     }
-    for fault in &finished.faults {
-        say(&format!("error: {fault}"));
+    lines.extend(finished.faults.iter().map(|fault| format!("error: {fault}")));
+    for line in if job { github::guard(lines) } else { lines } {
+        say(&line);
+    }
+    if job && let Err(cause) = annotate::annotate(finished, &ambient) {
+        say(&format!("note: the summary of this job could not be written: {cause}"));
     }
 }
 

@@ -1,9 +1,11 @@
 //! One file a command. The only room that puts the others together.
 
+mod annotate;
 mod backup;
 mod baseline;
 mod bootstrap;
 mod check;
+mod ci;
 mod db;
 mod doctor;
 mod explain;
@@ -15,11 +17,13 @@ mod hunt;
 mod junit;
 mod list;
 mod listen;
+mod merge;
 mod plan;
 mod remember;
 mod report;
 mod runs;
 mod schema;
+mod share;
 mod start;
 mod surroundings;
 
@@ -47,6 +51,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Exit::Broken
         })),
         Command::Plan(args) => plan::run(place, &args),
+        Command::Ci { command } => ci::run(place, &command),
+        Command::Merge(args) => merge::run(place, &args),
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),
         Command::Baseline { command: BaselineCommand::Accept { gates } } => baseline::accept(place, &gates),

@@ -1,14 +1,24 @@
 //! `plan`: what would run, in which order, and why.
 
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
 use serde_json::json;
 
-use super::{ambient, load, print, profile, repository, say};
+use super::remember;
+use super::start::source;
+use super::{Repository, ambient, load, print, profile, repository, say};
 use crate::cli::{Place, PlanArgs, PlanFormat};
+use crate::config::schema::UnjudgedWord;
 use crate::config::{Config, Profile};
+use crate::event::RunStarted;
+use crate::github;
 use crate::history;
-use crate::model::Exit;
+use crate::model::{Exit, Part};
+use crate::plan::shard::{Count, ShardPlan};
 use crate::plan::{Plan, Request, Work, lock_words, plan};
-use crate::text::millis;
+use crate::rundir::{file_ref, write_atomic};
+use crate::text::{millis, plural};
 
 pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
     let repository = repository(place)?;
@@ -17,6 +27,10 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
+    if args.format == PlanFormat::GithubMatrix && args.shards.is_none() {
+        say("error: a matrix has a row for each shard\n  hint: --shards auto");
+        return Ok(Exit::Usage);
+    }
     let made = profile(&config, args.profile.as_deref(), &ambient).and_then(|profile| {
         let cores = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
         let request = Request {
@@ -25,23 +39,77 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
             runs: args.runs,
             jobs: profile.jobs.unwrap_or(cores),
             alone: args.alone,
-            durations: history::durations(&repository.gates),
+            durations: durations(&repository),
             ..Request::default()
         };
         plan(&config, &profile, &request).map(|plan| (plan, profile))
     });
-    match made {
-        Ok((plan, profile)) => {
-            match args.format {
-                PlanFormat::Text => text(&plan, &config, &profile),
-                PlanFormat::Json => print(&serde_json::to_string_pretty(&document(&plan, &profile))?),
-            }
-            Ok(Exit::Pass)
-        }
+    let (plan, profile) = match made {
+        Ok(made) => made,
         Err(why) => {
             say(&format!("error: {why}"));
-            Ok(Exit::Usage)
+            return Ok(Exit::Usage);
         }
+    };
+    let Some(count) = args.shards else {
+        match args.format {
+            PlanFormat::Json => print(&serde_json::to_string_pretty(&document(&plan, &profile))?),
+            PlanFormat::Text | PlanFormat::GithubMatrix => text(&plan, &config, &profile),
+        }
+        return Ok(Exit::Pass);
+    };
+    let shards = shard_plan(&repository, args, (&config, &profile), &plan, count)?;
+    let document = serde_json::to_string_pretty(&shards)?;
+    if let Some(file) = &args.out {
+        write_atomic(file, document.as_bytes()).with_context(|| format!("failed to write {}", file.display()))?;
+    }
+    match args.format {
+        PlanFormat::Text => packed(&shards),
+        PlanFormat::Json => print(&document),
+        PlanFormat::GithubMatrix => {
+            print(&shards.matrix());
+            let outputs = [("matrix", shards.matrix()), ("digest", shards.digest.clone())];
+            github::set_outputs(&ambient, &outputs).context("failed to write GITHUB_OUTPUT")?;
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+/// The plan for several machines.
+fn shard_plan(repository: &Repository, args: &PlanArgs, (config, profile): (&Config, &Profile), plan: &Plan, count: Count) -> anyhow::Result<ShardPlan> {
+    let head = RunStarted {
+        targets: args.targets.clone(),
+        manifest: repository.manifest.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        config: Some(file_ref(&repository.manifest, "gates.toml").context("failed to read gates.toml")?),
+        profile: profile.name.clone(),
+        jobs: profile.jobs.unwrap_or(1),
+        flaky: Some(profile.flaky),
+        unjudged_fails: profile.unjudged == UnjudgedWord::Fail,
+        ..RunStarted::default()
+    };
+    Ok(ShardPlan::new(plan, config, head, source(&repository.root), count))
+}
+
+/// Milliseconds by gate: of every run that the history knows, wherever it ran, else of the runs here.
+fn durations(repository: &Repository) -> BTreeMap<String, u64> {
+    let mut known = history::durations(&repository.gates);
+    match remember::caught_up(repository).and_then(|store| store.durations()) {
+        Ok(stored) => known.extend(stored),
+        Err(fault) => say(&format!("note: times come from the runs here alone: {fault}")),
+    }
+    known
+}
+
+/// What each machine would run.
+fn packed(plan: &ShardPlan) {
+    print(&format!("plan {}  profile {}  {}", &plan.digest[..8], plan.head.profile, plural(plan.shards.len() as u64, "shard")));
+    for shard in &plan.shards {
+        let gate = |(id, part): (&String, &Part)| if part.total > 1 { format!("{id} (part {part})") } else { id.clone() };
+        let also = if shard.also.is_empty() { String::new() } else { format!("  needs {}", shard.also.iter().cloned().collect::<Vec<_>>().join(", ")) };
+        print(&format!("  {:<5} about {:<8} {}{also}", shard.id, millis(shard.expected), shard.gates.iter().map(gate).collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(why) = &plan.empty {
+        print(&format!("no work: {why}"));
     }
 }
 

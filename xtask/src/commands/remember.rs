@@ -14,8 +14,8 @@ use crate::rundir::RunDir;
 /// What the history keeps of a run: iterations that came to an end, and what did not pass in them.
 pub(super) fn lesson(record: &Record, cases: &Cases) -> Lesson {
     let gates = record.head.gates.iter().map(|gate| gate_lesson(gate, record, cases.gates.get(&gate.id)));
-    // What was provoked says nothing of how often it happens.
-    let provoked = record.head.partial.as_deref() == Some(crate::model::PROVOKED);
+    // What was provoked says nothing of how often it happens; a shard is taken in with the run that it was merged into.
+    let provoked = record.head.partial.as_deref() == Some(crate::model::PROVOKED) || record.head.shard.is_some();
     let source = record.source_start.clone().unwrap_or_default();
     Lesson {
         run: record.head.run.clone(),
@@ -54,7 +54,7 @@ fn iteration(gate: &PlannedGate, record: &Record, own: &GateCases, id: &JobId, j
         Verdict::Broken => false,
         Verdict::Skipped | Verdict::Cancelled => return None,
     };
-    let whole = valid && (judged.inventory.is_some() || !gate.reports);
+    let whole = valid && gate.part.is_none() && (judged.inventory.is_some() || !gate.reports);
     let number = id.iteration;
     let here = |case: &&CaseLine| case.outcomes.contains_key(&number);
     // A case of the gate itself stands for whatever no report says.
@@ -85,6 +85,7 @@ pub(super) fn remember(repository: &Repository, lesson: &Lesson) -> Result<(), F
 /// Opens the history. A damaged one is set aside, so that it is neither lost nor in the way.
 pub(super) fn open(repository: &Repository) -> Result<Store, Fault> {
     let file = repository.gates.history();
+    repository.gates.ignore().ok(); // what cannot be written is told when the history is
     match Store::open(&file) {
         Err(Fault::Damaged { cause, .. }) if file.is_file() => {
             let moved = Store::set_aside(&file).map_err(|why| Fault::Damaged { file: file.clone(), cause: format!("{cause}; {why}") })?;
@@ -123,9 +124,17 @@ pub(super) fn read(folder: &RunDir) -> Option<Lesson> {
 
 /// Run folders at or below a place.
 pub(super) fn run_folders(place: &Path) -> Vec<RunDir> {
-    let walk = walkdir::WalkDir::new(place).sort_by_file_name().into_iter().flatten();
-    let journals = walk.filter(|entry| entry.file_type().is_file() && entry.file_name() == "events.jsonl");
-    journals.filter_map(|entry| RunDir::at(entry.path().parent()?)).collect()
+    let mut folders = Vec::new();
+    let mut walk = walkdir::WalkDir::new(place).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
+        let Ok(entry) = entry else { continue };
+        if entry.file_type().is_dir() && entry.path().join("events.jsonl").is_file() {
+            folders.extend(entry.path().canonicalize().ok().and_then(|path| RunDir::at(&path)));
+            // The shards below a merged run are in it already.
+            walk.skip_current_dir();
+        }
+    }
+    folders
 }
 
 /// What the history says of cases in quarantine. What it does not know is excused in no single iteration.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::share::{self, share};
 use super::surroundings;
 use super::{Repository, caller, check_specs, profile};
 use super::{baseline, remember};
@@ -17,6 +18,7 @@ use crate::history;
 use crate::model::{FlakyRule, Policy, Skip};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient, Interpreter};
+use crate::plan::shard::ShardPlan;
 use crate::plan::{self, Plan, Request, Work};
 use crate::postgres::Url;
 use crate::run::os::Site;
@@ -30,7 +32,7 @@ const INSTALL: Limits = Limits { timeout: Duration::from_mins(30), slow_after: D
 /// What the runner is to do.
 pub(super) enum Task {
     /// Run gates.
-    Gate(GateArgs),
+    Gate(Box<GateArgs>),
     /// Only set up.
     Setup,
 }
@@ -95,22 +97,20 @@ type Refusing = (Refusal, Vec<String>);
 
 /// Fills in the head as far as it comes: also a refused run says what it would have run.
 fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<Ready, Refusing> {
-    if let Task::Gate(args) = task {
-        head.targets.clone_from(&args.targets);
-    }
-    let (config, profile) = settle(repository, folder, task, ambient, head)?;
+    let shards = asked(repository, task, head).map_err(|why| (Refusal::Config, vec![why]))?;
+    let (config, profile) = settle(repository, folder, task, shards.as_ref(), ambient, head)?;
     let wish = wish(&config, task, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
-    let mut plan = match task {
-        Task::Setup => setup_plan(&config),
-        Task::Gate(args) => gate_plan(repository, args, &profile, head.jobs, &mut pins, head).map_err(|(cause, why)| (cause, vec![why]))?,
+    let mut plan = match (task, &shards) {
+        (Task::Setup, _) => setup_plan(&config),
+        (Task::Gate(args), Some(of)) => {
+            share::plan_of(of, args.share.attempt, &profile, (pins.config, ambient), head).map_err(|why| (Refusal::Config, vec![why]))?
+        }
+        (Task::Gate(args), None) => gate_plan(repository, args, &profile, head.jobs, &mut pins, head).map_err(|(cause, why)| (cause, vec![why]))?,
     };
     remember::recall(repository, &mut plan.gates);
-    head.phases.clone_from(&plan.phases);
-    head.gates.clone_from(&plan.gates);
-    head.partial.clone_from(&plan.partial);
-    head.installs.clone_from(&plan.runtimes);
+    planned(head, &plan);
     for runtime in &plan.runtimes {
         pins.find(runtime);
     }
@@ -127,7 +127,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     }
     let gates = plan.work.iter().filter(|work| matches!(work, Work::Gate(_))).count();
     if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates {
-        return Err((Refusal::Nothing, vec!["nothing is left to run".to_owned()]));
+        return Err((Refusal::Nothing, vec![share::nothing(shards.as_ref())]));
     }
     let warnings = warnings(&config, repository, &head.run, &wish, ambient);
     let limits = limits(&config);
@@ -151,10 +151,26 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         baseline: baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?,
         slots,
         supplies: Supplies::new(&config, wish),
+        parts: plan.gates.iter().filter_map(|gate| Some((gate.id.clone(), gate.part?))).collect(),
         runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),
         config,
     };
     Ok(Ready { head: RunStarted::default(), plan, course, site, tools, warnings })
+}
+
+/// Targets of the command line, and the plan that it wants a shard of.
+fn asked(repository: &Repository, task: &Task, head: &mut RunStarted) -> Result<Option<(ShardPlan, String)>, String> {
+    let Task::Gate(args) = task else { return Ok(None) };
+    head.targets.clone_from(&args.targets);
+    share(repository, &args.share)
+}
+
+/// What the plan says, in the words of the first event.
+fn planned(head: &mut RunStarted, plan: &Plan) {
+    head.phases.clone_from(&plan.phases);
+    head.gates.clone_from(&plan.gates);
+    head.partial.clone_from(&plan.partial);
+    head.installs.clone_from(&plan.runtimes);
 }
 
 /// Whether the first red gate is the last one, and the words behind `--` with the gate that they are for.
@@ -178,11 +194,19 @@ fn repeat(config: &Config, profile: &Profile, task: &Task) -> Repeat {
 }
 
 /// Configuration and profile, with what the command line changes in them.
-fn settle(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<(Config, Profile), Refusing> {
+fn settle(
+    repository: &Repository,
+    folder: &RunDir,
+    task: &Task,
+    shards: Option<&(ShardPlan, String)>,
+    ambient: &Ambient,
+    head: &mut RunStarted,
+) -> Result<(Config, Profile), Refusing> {
     let mut config = config::load(&repository.root, &repository.manifest, caller(&check_specs(), ambient))
         .map_err(|problems| (Refusal::Config, problems.iter().map(ToString::to_string).collect()))?;
     head.config = keep_manifest(repository, folder);
     let named = if let Task::Gate(args) = task { args.profile.as_deref() } else { None };
+    let named = shards.map(|(plan, _)| plan.head.profile.as_str()).or(named);
     let profile = profile(&config, named, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     if profile.exact_pins {
         config.runtimes.values_mut().for_each(|runtime| runtime.policy = Policy::Exact);

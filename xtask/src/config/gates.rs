@@ -65,6 +65,7 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
         grace,
         log_max: parse_size(log_max).unwrap_or(2 << 30),
         runs: gate.runs,
+        shards: gate.shards.unwrap_or(1),
         junit: gate.junit.clone(),
         artifacts: gate.artifacts.clone(),
         expect,
@@ -72,6 +73,17 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
     };
     if gate.expect.is_some() && !resolved.reports() {
         report.push(&path("expect"), format!("gate `{id}` expects cases and writes no report"), "write one to {junit} in run, or name it in junit = [\"...\"]");
+    }
+    if resolved.shards > 1 && !resolved.reports() {
+        report.push(
+            &path("shards"),
+            format!("gate `{id}` is split and writes no report: nothing could join its parts"),
+            "write one to {junit} in run, or name its tool",
+        );
+    }
+    if resolved.shards > 1 && !resolved.splits() {
+        let hint = "tool = \"pytest\", \"vitest\", \"playwright\" or \"cargo-nextest\" splits by itself; else a word with {shard.index} and {shard.total}";
+        report.push(&path("shards"), format!("nothing in gate `{id}` runs one part of its cases"), hint);
     }
     if gate.missing.is_some() && gate.tools.is_empty() {
         report.push(&path("missing"), format!("gate `{id}` says what a missing tool means and names none"), "tools = [\"docker\"]");

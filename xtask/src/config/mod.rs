@@ -121,6 +121,8 @@ pub struct Gate {
     pub log_max: u64,
     /// Iterations, where the gate says.
     pub runs: Option<u32>,
+    /// Most parts into which its cases can be split.
+    pub shards: u32,
     /// Report globs in fixed places, relative to the root.
     pub junit: Vec<String>,
     /// Artifact globs, relative to the root.
@@ -135,6 +137,19 @@ impl Gate {
     /// The gate promises a report.
     pub fn reports(&self) -> bool {
         !self.junit.is_empty() || self.steps.iter().any(Step::wants_junit)
+    }
+
+    /// A step of it runs one part of the cases when it is told to.
+    pub fn splits(&self) -> bool {
+        let names = |word: &Template| word.places().any(|place| *place == Placeholder::ShardIndex);
+        self.steps.iter().any(|step| {
+            let in_run = match &step.run {
+                StepRun::Argv(words) => words.iter().any(names),
+                StepRun::Shell(script) => script.contains("GATE_SHARD_INDEX"),
+                StepRun::Check { .. } => false,
+            };
+            step.tool.is_some() || in_run || step.env.values().any(names)
+        })
     }
 
     /// It needs a service or a database.

@@ -222,6 +222,9 @@ pub struct Gate {
     /// Iterations.
     #[schemars(range(min = 1, max = 100_000))]
     pub runs: Option<u32>,
+    /// Most parts into which a plan for several machines splits its cases. A run on one machine has all of them.
+    #[schemars(range(min = 1, max = 256))]
+    pub shards: Option<u32>,
     /// Reports written to fixed places, as globs; removed before an attempt. `{junit}` needs no entry.
     #[serde(default)]
     pub junit: Vec<String>,
@@ -373,7 +376,7 @@ pub enum ProfilePins {
 }
 
 /// Keys of the format that this version does not act on: an error, never ignored. `*` stands for an id or an index.
-pub const NOT_YET: &[&str] = &["gate.*.retries", "gate.*.shards", "gate.*.inputs", "gate.*.outputs", "profile.*.reuse"];
+pub const NOT_YET: &[&str] = &["gate.*.retries", "gate.*.inputs", "gate.*.outputs", "profile.*.reuse"];
 
 /// The JSON Schema of gates.toml.
 pub fn json_schema() -> serde_json::Value {

@@ -16,6 +16,10 @@ pub enum Placeholder {
     Iteration,
     /// The attempt, from 1.
     Attempt,
+    /// Which part of the gate's cases, from 1.
+    ShardIndex,
+    /// How many parts there are.
+    ShardTotal,
     /// The gate's share of the slots.
     Cpus,
     /// This program.
@@ -91,13 +95,12 @@ const FIXED: &[(&str, Placeholder)] = &[
     ("xtask", Placeholder::Xtask),
     ("workers", Placeholder::Workers),
     ("recorder", Placeholder::Recorder),
+    ("shard.index", Placeholder::ShardIndex),
+    ("shard.total", Placeholder::ShardTotal),
 ];
 
 /// The fixed ones in words of a service, which belongs to no attempt.
 const OF_SERVICE: &[(&str, Placeholder)] = &[("xtask", Placeholder::Xtask), ("port", Placeholder::Port)];
-
-/// Placeholders of the format that this version does not fill in.
-const NOT_YET: &[&str] = &["shard.index", "shard.total"];
 
 /// Ids that placeholders may name.
 #[derive(Clone, Copy, Debug, Default)]
@@ -248,9 +251,6 @@ fn lookup(word: &str, names: Names<'_>) -> Result<Placeholder, (String, String)>
             "tool = \"pytest\" beside run; vitest, playwright and cargo-nextest are known too".to_owned(),
         ));
     }
-    if NOT_YET.contains(&word) {
-        return Err((format!("placeholder `{{{word}}}` is not supported yet"), "remove it: this version would not fill it in".to_owned()));
-    }
     if let Some((id, name)) = word.split_once('.') {
         if name == "exe" && names.runtimes.contains(&id) {
             return Ok(Placeholder::Exe(id.to_owned()));
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn unknown_ones_name_their_neighbour() {
         assert_eq!(parse("{junti}").expect_err("unknown").1, "did you mean `{junit}`?");
-        assert!(parse("{shard.index}").expect_err("later").0.contains("not supported yet"));
+        assert_eq!(parse("{shard.idnex}").expect_err("unknown").1, "did you mean `{shard.index}`?");
         assert!(parse("{tool.args}").expect_err("no tool").0.contains("stands for nothing here"));
         let tool = |text| Template::parse(text, Names { tool: true, ..Names::default() });
         assert_eq!(tool(TOOL_ARGS).expect("a whole word").source(), TOOL_ARGS);

@@ -70,7 +70,7 @@ pub fn past(gates: &GatesDir, id: &str) -> Past {
 pub fn durations(gates: &GatesDir) -> BTreeMap<String, u64> {
     let mut samples: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for past in runs(gates).into_iter().take(10) {
-        let Some(report) = past.report.filter(|report| report["partial"] != crate::model::PROVOKED) else { continue };
+        let Some(report) = past.report.filter(|report| report["partial"] != crate::model::PROVOKED && report["shard"].is_null()) else { continue };
         for gate in report["gates"].as_array().into_iter().flatten() {
             let (Some(id), Some(iterations)) = (gate["id"].as_str(), gate["iterations"].as_array()) else { continue };
             let took = iterations.iter().filter(|one| one["verdict"] == "pass").filter_map(|one| one["took_ms"].as_u64());

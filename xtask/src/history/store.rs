@@ -1,7 +1,7 @@
 //! history.sqlite: opens it, takes runs in. One transaction a run, so that a kill, a full disk or a second writer leaves whole runs
 //! only. Knows SQLite, no run folder.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +97,23 @@ impl Store {
         let read = || {
             let mut statement = self.connection.prepare("SELECT name FROM run")?;
             statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<BTreeSet<String>>>()
+        };
+        read().map_err(|cause| self.fault(cause))
+    }
+
+    /// Median milliseconds of the newest whole iterations by gate.
+    pub fn durations(&self) -> Result<BTreeMap<String, u64>, Fault> {
+        let read = || {
+            let text = "SELECT name, took FROM (SELECT gate.name AS name, iteration.took AS took, row_number() OVER (PARTITION BY gate.id ORDER BY iteration.n DESC) AS age
+                        FROM iteration JOIN gate ON gate.id = iteration.gate WHERE iteration.whole) WHERE age <= 10 ORDER BY name, took";
+            let mut statement = self.connection.prepare(text)?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            let mut samples: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+            for row in rows {
+                let (gate, took) = row?;
+                samples.entry(gate).or_default().push(took.unsigned_abs());
+            }
+            Ok(samples.into_iter().filter_map(|(gate, sorted)| Some((gate, *sorted.get(sorted.len() / 2)?))).collect())
         };
         read().map_err(|cause| self.fault(cause))
     }

@@ -2,12 +2,13 @@
 //! and credits arrive as values.
 
 pub mod schedule;
+pub mod shard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Config, Gate, LockUse, Phase, Profile, StepRun};
 use crate::event::{PlannedGate, PlannedPhase};
-use crate::model::{JobId, PROVOKED};
+use crate::model::{Expect, JobId, PROVOKED, Part};
 use crate::text::closest;
 use schedule::Task;
 
@@ -34,6 +35,19 @@ pub struct Request {
     pub credited: BTreeMap<String, String>,
     /// Milliseconds by gate, from earlier runs.
     pub durations: BTreeMap<String, u64>,
+    /// Iterations by gate, over everything else.
+    pub runs_of: BTreeMap<String, u32>,
+    /// Only a shard of the plan.
+    pub shard: Option<Selection>,
+}
+
+/// What a shard runs.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Gates, each as a whole or a part of its cases, with everything that they need.
+    pub gates: BTreeMap<String, Part>,
+    /// Why the run is narrowed.
+    pub reason: String,
 }
 
 /// What a task of the plan is.
@@ -92,7 +106,12 @@ pub fn plan(config: &Config, profile: &Profile, request: &Request) -> Result<Pla
         }
         stage_of = kept;
     }
-    plan.phases = phases.iter().map(|phase| planned_phase(phase, &asked_phases)).collect();
+    if let Some(selection) = &request.shard {
+        // Phases are judged when all shards are there: until then each of their gates stands for itself.
+        stage_of = selection.gates.keys().map(|gate| (gate.clone(), 0)).collect();
+    }
+    plan.phases = phases.iter().map(|phase| planned_phase(phase, &asked_phases, request)).collect();
+    let last = if request.shard.is_some() { 0 } else { last };
     plan.stages = (0..=last).map(|stage| stage.checked_sub(1).and_then(|before| phases.get(before as usize)).map(|phase| phase.id.clone())).collect();
     let shown = show_order(&phases, &asked_gates, &stage_of);
     let terms = Terms::of(config, profile, request, &phases, &asked_gates, &stage_of);
@@ -130,6 +149,9 @@ fn partial(asked_gates: &[&String], request: &Request, profile: &Profile, config
     }
     if let Some((_, reason)) = &request.only {
         return Some(reason.clone());
+    }
+    if let Some(selection) = &request.shard {
+        return Some(selection.reason.clone());
     }
     if !request.extra.is_empty() {
         return Some("extra arguments".to_owned());
@@ -197,16 +219,10 @@ fn show_order(phases: &[&Phase], asked: &[&String], stage_of: &BTreeMap<String, 
     shown
 }
 
-fn planned_phase(phase: &Phase, asked: &[&String]) -> PlannedPhase {
+fn planned_phase(phase: &Phase, asked: &[&String], request: &Request) -> PlannedPhase {
     let is_asked = asked.iter().any(|name| **name == phase.id);
-    PlannedPhase {
-        id: phase.id.clone(),
-        title: phase.title.clone(),
-        gates: phase.gates.clone(),
-        requires: phase.requires.clone(),
-        asked: is_asked,
-        criteria: phase.criteria.clone(),
-    }
+    let criteria = if request.shard.is_some() { Vec::new() } else { phase.criteria.clone() };
+    PlannedPhase { id: phase.id.clone(), title: phase.title.clone(), gates: phase.gates.clone(), requires: phase.requires.clone(), asked: is_asked, criteria }
 }
 
 struct Terms<'a> {
@@ -247,7 +263,12 @@ impl<'a> Terms<'a> {
 
 fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
     let listed = terms.listed.get(gate.id.as_str());
-    let runs = terms.request.runs.or(gate.runs).or(listed.copied().flatten()).unwrap_or(terms.profile.runs);
+    let own = terms.request.runs_of.get(&gate.id).copied();
+    let runs = own.or(terms.request.runs).or(gate.runs).or(listed.copied().flatten()).unwrap_or(terms.profile.runs);
+    let part = terms.request.shard.as_ref().and_then(|selection| selection.gates.get(&gate.id)).copied().filter(|part| part.total > 1);
+    let narrowed = !terms.request.extra.is_empty() && terms.request.targets.contains(&gate.id);
+    // How many cases there are is known when all parts are there; each has at least one. Words behind `--` choose among them.
+    let expect = if part.is_some() || narrowed { Expect { min_tests: 1, cases: Vec::new(), skips: gate.expect.skips.clone() } } else { gate.expect.clone() };
     let needed_by = if listed.is_some() { Vec::new() } else { terms.needed_by.get(gate.id.as_str()).cloned().unwrap_or_default() };
     PlannedGate {
         id: gate.id.clone(),
@@ -259,12 +280,13 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
         runs,
         advisory: gate.advisory,
         reports: gate.reports(),
-        expect: gate.expect.clone(),
+        expect,
         quarantine: gate.quarantine.clone(),
         timeout: gate.timeout.as_millis() as u64,
         shown: shown(gate),
         cwd: gate.steps.first().map(|step| step.cwd.clone()).unwrap_or_default(),
-        estimate: terms.request.durations.get(&gate.id).copied(),
+        estimate: terms.request.durations.get(&gate.id).map(|took| took / u64::from(part.map_or(1, |part| part.total))),
+        part,
     }
 }
 

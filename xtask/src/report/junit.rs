@@ -20,6 +20,15 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         let cases = problems.iter().enumerate().map(|(index, problem)| refusal(index, problem)).collect();
         suites.push(OutSuite { name: record.head.manifest.clone(), cases, properties: Vec::new() });
     }
+    if !record.refused_shards.is_empty() {
+        let case = |(index, (shard, _, why)): (usize, &(String, Vec<String>, String))| OutCase {
+            name: format!("shard {shard}"),
+            kind: "gate.shard-refused".to_owned(),
+            ..refusal(index, why)
+        };
+        let cases = record.refused_shards.iter().enumerate().map(case).collect();
+        suites.push(OutSuite { name: "shards".to_owned(), cases, properties: Vec::new() });
+    }
     if !record.ended {
         let why = if suites.is_empty() { "the journal holds no plan" } else { "the run was cut before its end" };
         let cut = OutCase { name: "the run ended".to_owned(), kind: "gate.run-cut".to_owned(), ..refusal(0, why) };

@@ -32,6 +32,14 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
         }
         writeln!(out)?;
     }
+    for (shard, _, why) in &record.refused_shards {
+        writeln!(out, "- **broken** shard {}: {}", text(shard), text(why))?;
+    }
+    for taken in &record.shards {
+        for (attempt, _, red) in taken.superseded.iter().filter(|(_, _, red)| !red.is_empty()) {
+            writeln!(out, "- shard {}: attempt {} counts; attempt {attempt} was not green: {}", text(&taken.shard), taken.attempt, text(&red.join(", ")))?;
+        }
+    }
     writeln!(out, "run {} · profile {} · {}\n", record.head.run, record.head.profile, runtimes(record))?;
     writeln!(out, "| verdict | gate | owner | iterations | time | why |\n| --- | --- | --- | --- | --- | --- |")?;
     for gate in &record.head.gates {
@@ -61,6 +69,12 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
         for name in record.witnesses(gate).iter().take(LISTED) {
             writeln!(out, "- {} kept [{}](<{name}>)", gate.id, text(name))?;
         }
+    }
+    let mut slow: Vec<(u64, &str)> = record.head.gates.iter().map(|gate| (record.gate(gate).took, gate.id.as_str())).filter(|(took, _)| *took > 0).collect();
+    slow.sort_unstable_by(|a, b| b.cmp(a));
+    if slow.len() > 1 {
+        let shown: Vec<String> = slow.iter().take(5).map(|(took, gate)| format!("{gate} {}", millis(*took))).collect();
+        writeln!(out, "\nslowest: {}", shown.join(" · "))?;
     }
     let [stable, flaky, failing, unclassified] = cases.labels();
     writeln!(out, "\nflaky {flaky} · failing {failing} · unclassified {unclassified} · stable {stable}")

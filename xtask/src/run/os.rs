@@ -16,7 +16,7 @@ use crate::baseline::Baseline;
 use crate::config::Config;
 use crate::event::{EventKind, FoundBy};
 use crate::mask::Mask;
-use crate::model::{JobId, StopCause};
+use crate::model::{JobId, Part, StopCause};
 use crate::pins::probe::Probes;
 use crate::pins::{Ambient, Interpreter};
 use crate::process::follow::Follower;
@@ -55,6 +55,8 @@ pub struct Site {
     pub in_use: Mutex<Vec<std::fs::File>>,
     /// Words after `--`.
     pub extra: (String, Vec<String>),
+    /// Gates of which this run has a part of the cases.
+    pub parts: BTreeMap<String, Part>,
     /// Servers, templates and services of the whole run.
     pub supplies: Supplies,
     /// Slots.
@@ -70,6 +72,11 @@ impl Site {
     /// Words that the command line appends to a gate: of the one that it names, not of those that this one needs.
     pub fn extra(&self, gate: &str) -> &[String] {
         if self.extra.0 == gate { &self.extra.1 } else { &[] }
+    }
+
+    /// Which part of a gate's cases runs here.
+    pub fn part(&self, gate: &str) -> Part {
+        self.parts.get(gate).copied().unwrap_or(Part::WHOLE)
     }
 
     /// The environment of some runtimes; proven once that no other interpreter can be spawned by name.

@@ -24,8 +24,9 @@ const NAMED: usize = 100;
 
 /// Reads reports and keeps files; whatever goes wrong is said in the facts.
 pub(super) fn collect(place: &Place<'_>, gate: &Gate, since: Option<SystemTime>, facts: &mut AttemptFacts) {
-    // Words behind `--` choose among the cases: then nothing is missing.
-    let baseline = place.site.baseline.gates.get(&gate.id).filter(|_| place.site.extra(&gate.id).is_empty());
+    // Words behind `--` choose among the cases: then nothing is missing. What a part does not have, another has; the merge looks at that.
+    let whole = place.site.extra(&gate.id).is_empty() && place.site.part(&gate.id).total == 1;
+    let baseline = place.site.baseline.gates.get(&gate.id).filter(|_| whole);
     let mut gone = baseline.cloned().unwrap_or_default();
     for (step, promised, file) in promises(place, gate, facts) {
         let report = one_report(place, gate, since, (&step, &promised), file.as_deref(), &mut gone);

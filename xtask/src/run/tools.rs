@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::attempt::Place;
 use super::os::lock;
 use crate::junit::Case;
-use crate::model::Tool;
+use crate::model::{Part, Tool};
 use crate::process::{probe, spawn::Spec};
 
 /// An interpreter that takes longer to look for a plugin is not asked again.
@@ -73,6 +73,26 @@ pub(super) fn preset(tool: Tool, junit: &Path, plugins: &[String]) -> Preset {
             env: Vec::new(),
         },
     }
+}
+
+/// Plugin of pytest that keeps one part of the tests.
+const SPLITTER: &[u8] = include_bytes!("../gates_splitter.py");
+
+/// What makes a tool run one part of its cases. The parts of one code are the same everywhere, and together they are all of it.
+pub(super) fn split(tool: Tool, part: Part, folder: &Path, env: &BTreeMap<String, String>) -> Result<Preset, String> {
+    let args = |words: &[String]| Preset { args: words.to_vec(), env: Vec::new() };
+    Ok(match tool {
+        Tool::Vitest | Tool::Playwright => args(&[format!("--shard={part}")]),
+        Tool::CargoNextest => args(&["--partition".to_owned(), format!("hash:{part}")]),
+        Tool::Pytest => {
+            let file = folder.join("gates_splitter.py");
+            crate::rundir::write_atomic(&file, SPLITTER).map_err(|cause| format!("failed to write {}: {cause}", file.display()))?;
+            let path = env.get("PYTHONPATH").filter(|path| !path.is_empty()).map(|path| format!(":{path}")).unwrap_or_default();
+            let variables = [("PYTHONPATH", format!("{}{path}", folder.display())), ("GATES_PART", part.to_string())];
+            let env = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            Preset { args: vec!["-p".to_owned(), "gates_splitter".to_owned()], env }
+        }
+    })
 }
 
 fn nextest_config(junit: &Path) -> PathBuf {

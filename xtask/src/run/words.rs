@@ -39,6 +39,12 @@ pub(super) fn argv(words: &[Template], step: &Step, values: &Values<'_>, env: &m
         let preset = tools::preset(tool, &junit, &plugins);
         filled.extend(preset.args);
         env.extend(preset.env);
+        let part = place.site.part(&values.gate.id);
+        if part.total > 1 {
+            let preset = tools::split(tool, part, &place.site.gates.cache("splitter"), env)?;
+            filled.extend(preset.args);
+            env.extend(preset.env);
+        }
         if is_last(values.gate, step) {
             filled.extend(place.site.extra(&values.gate.id).iter().cloned());
         }
@@ -73,6 +79,8 @@ impl Values<'_> {
             Placeholder::Out => self.place.scratch.join("out").display().to_string(),
             Placeholder::Iteration => self.place.job.iteration.to_string(),
             Placeholder::Attempt => "1".to_owned(),
+            Placeholder::ShardIndex => site.part(&self.gate.id).index.to_string(),
+            Placeholder::ShardTotal => site.part(&self.gate.id).total.to_string(),
             Placeholder::Cpus => self.gate.cpus.min(site.slots).to_string(),
             Placeholder::Xtask => self.xtask(),
             Placeholder::Workers => self.gate.workers.to_string(),
@@ -121,6 +129,8 @@ impl Values<'_> {
             ("CPUS", Placeholder::Cpus),
             ("XTASK", Placeholder::Xtask),
             ("WORKERS", Placeholder::Workers),
+            ("SHARD_INDEX", Placeholder::ShardIndex),
+            ("SHARD_TOTAL", Placeholder::ShardTotal),
         ];
         let word = |id: &str| id.to_ascii_uppercase().replace('-', "_");
         let exes = self.gate.runtimes.iter().map(|id| (format!("{}_EXE", word(id)), Placeholder::Exe(id.clone())));

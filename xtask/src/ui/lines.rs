@@ -3,7 +3,7 @@
 
 use console::{Style, measure_text_width, truncate_str};
 
-use crate::event::{Event, EventKind, Installed, PlannedGate, ServiceReady};
+use crate::event::{Event, EventKind, Installed, PlannedGate, ServiceReady, ShardTaken};
 use crate::model::{JobId, Label, Skip, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
@@ -94,10 +94,10 @@ impl Grammar {
             EventKind::AttemptEnded(ended) => self.attempt(&ended.job, record),
             EventKind::JobSkipped { job, skip } => self.skipped(job, skip, record),
             EventKind::RepetitionEnded { why, runs, .. } => self.enough(why, runs, record),
-            EventKind::CancelRequested { force, .. } => {
-                let text = if *force { "ending everything at once" } else { "ending what runs; once more ends it at once" };
-                vec![self.line("CANCEL", text)]
-            }
+            EventKind::ShardTaken(taken) => vec![self.line("Shard", &shard(taken))],
+            EventKind::ShardRefused { shard, why, .. } => vec![self.line("BROKEN", &format!("shard {shard}: {why}"))],
+            EventKind::CancelRequested { force: true, .. } => vec![self.line("CANCEL", "ending everything at once")],
+            EventKind::CancelRequested { .. } => vec![self.line("CANCEL", "ending what runs; once more ends it at once")],
             EventKind::Noted { gate, text } => {
                 let gate = gate.as_ref().map(|gate| format!("{gate}: ")).unwrap_or_default();
                 vec![self.line("note", &format!("{gate}{text}"))]
@@ -150,6 +150,16 @@ impl Grammar {
         };
         vec![self.line("SKIP", &format!("{:>10} {}/{} {}  {why}", "", record.finished(), record.head.gates.len(), job.gate))]
     }
+}
+
+/// What a shard was expected to take and took, and what its earlier attempts came to.
+pub fn shard(taken: &ShardTaken) -> String {
+    let earlier = taken.superseded.iter().map(|(attempt, run, red)| {
+        let red = if red.is_empty() { "all green".to_owned() } else { format!("not green: {}", red.join(", ")) };
+        format!("  attempt {attempt} (run {}) does not count here, {red}", short(run))
+    });
+    let times = format!("{} where {} were expected", millis(taken.took), millis(taken.expected));
+    format!("{}  attempt {}, run {}, {times}{}", taken.shard, taken.attempt, short(&taken.run), earlier.collect::<String>())
 }
 
 fn service(ready: &ServiceReady) -> String {

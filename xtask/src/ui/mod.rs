@@ -2,6 +2,7 @@
 //! change a run.
 
 pub mod fancy;
+pub mod github;
 pub mod lines;
 pub mod ndjson;
 pub mod plain;
@@ -11,6 +12,7 @@ use std::io;
 
 use crate::event::Event;
 use crate::record::Record;
+use crate::rundir::RunDir;
 
 /// One way of showing a run.
 pub trait Reporter: Send {
@@ -37,8 +39,22 @@ pub enum Output {
     Ndjson,
 }
 
+/// Where a run is shown.
+#[derive(Clone, Debug)]
+pub struct Screen {
+    /// Colour is wanted.
+    pub colour: bool,
+    /// The log of a job of GitHub Actions, and the run whose output belongs into it.
+    pub github: Option<RunDir>,
+}
+
 /// The reporter for an output; a terminal on standard error gets the live view.
-pub fn choose(output: Output, colour: bool) -> Box<dyn Reporter> {
+pub fn choose(output: Output, screen: Screen) -> Box<dyn Reporter> {
+    let Screen { colour, github } = screen;
+    match (output, github) {
+        (Output::Human, Some(run)) => return Box::new(github::GitHub::new(Box::new(io::stderr()), Box::new(io::stderr()), run)),
+        (Output::Human | Output::Quiet | Output::Ndjson, _) => {}
+    }
     match output {
         Output::Quiet => Box::new(Silent),
         Output::Ndjson => Box::new(ndjson::Ndjson),

@@ -18,12 +18,20 @@ pub struct Plain {
     grammar: Grammar,
     spoke: Instant,
     begun: Instant,
+    /// Words of others must not act as commands of GitHub.
+    guarded: bool,
 }
 
 impl Plain {
     /// Writes to `out`.
     pub fn new(out: Box<dyn Write + Send>, colour: bool) -> Self {
-        Self { out, grammar: Grammar { colour }, spoke: Instant::now(), begun: Instant::now() }
+        Self { out, grammar: Grammar { colour }, spoke: Instant::now(), begun: Instant::now(), guarded: false }
+    }
+
+    /// The same for a log in which some lines act.
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        Self { guarded: true, ..self }
     }
 
     fn say(&mut self, lines: &[String]) -> io::Result<()> {
@@ -31,6 +39,7 @@ impl Plain {
             return Ok(());
         }
         self.spoke = Instant::now();
+        let lines = if self.guarded { super::github::guard(lines.to_vec()) } else { lines.to_vec() };
         let mut text = lines.join("\n");
         text.push('\n');
         self.out.write_all(text.as_bytes())?;

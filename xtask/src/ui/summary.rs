@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::lines::{Grammar, verb};
 use crate::event::Installed;
-use crate::model::{Exit, Label, Outcome, Skip, Verdict};
-use crate::record::Record;
+use crate::model::{Exit, JobId, Label, Outcome, Skip, Verdict};
+use crate::record::{JobRecord, Record};
 use crate::rundir::short;
 use crate::text::{millis, plural};
 
@@ -103,6 +103,12 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
         && start != end
     {
         lines.push(grammar.line("note", "the source changed while the gates ran: this run stands for no phase later"));
+    }
+    for taken in record.shards.iter().filter(|taken| !taken.superseded.is_empty()) {
+        lines.push(grammar.line("shard", &super::lines::shard(taken)));
+    }
+    for (shard, _, why) in &record.refused_shards {
+        lines.push(grammar.line("BROKEN", &format!("shard {shard}: {why}")));
     }
     failures(record, tally, grammar, &mut lines);
     quarantined(record, grammar, &mut lines);
@@ -240,7 +246,8 @@ fn next_step(record: &Record, tally: &Tally, grammar: Grammar, lines: &mut Vec<S
         && let Some(gate) = record.head.gates.iter().find(bad)
     {
         let log = record.jobs_of(&gate.id).find(|(_, job)| job.facts.steps.iter().any(|step| !step.accepted())).or_else(|| record.jobs_of(&gate.id).next());
-        let log = log.map(|(job, _)| format!("        log {}/logs/{job}.log", tally.folder)).unwrap_or_default();
+        let path = |(job, own): (&JobId, &JobRecord)| own.facts.log.as_ref().map_or_else(|| format!("logs/{job}.log"), |log| log.path.clone());
+        let log = log.map(|found| format!("        log {}/{}", tally.folder, path(found))).unwrap_or_default();
         let profile = if record.head.profile == "local" { String::new() } else { format!(" --profile {}", record.head.profile) };
         lines.push(grammar.line("repro", &format!("{} gate {}{profile}{log}", tally.program, gate.id)));
         return;

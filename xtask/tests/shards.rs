@@ -1,0 +1,391 @@
+//! Plans for several machines: what each shard runs, which deliveries count, and that the merged run is the unsharded one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::support::{Sandbox, demo_tool};
+use xtask::model::Outcome;
+use xtask::plan::shard::ShardPlan;
+
+/// Cases of a gate, split by their number; those that the file `red` names fail, and only in the first iteration those in `flaky`.
+const SUITE: &str = r#"#!/bin/sh
+{
+echo '<testsuites><testsuite name="s">'
+i=0
+while [ $i -lt $4 ]; do
+  if [ $((i % $3 + 1)) = $2 ]; then
+    if grep -qx "$5 $i" red || { [ "$GATE_ITERATION" = 1 ] && grep -qx "$5 $i" flaky; }; then
+      echo "<testcase classname='s' name='case $i'><failure message='no $i'/></testcase>"; bad=1
+    else
+      echo "<testcase classname='s' name='case $i'/>"
+    fi
+  fi
+  i=$((i+1))
+done
+echo '</testsuite></testsuites>'
+} > "$1"
+[ -z "$bad" ]
+"#;
+
+const GATES: &str = r#"
+schema = 1
+[phase.early]
+gates = ["e"]
+[phase.p]
+requires = ["early"]
+gates = ["t", "a", "b", "c"]
+[phase.p.criteria.flaky]
+max = 0
+over = 2
+[gate.e]
+owner = "me"
+run = ["sh", "suite.sh", "{junit}", "1", "1", "2", "e"]
+[gate.t]
+owner = "me"
+run = ["sh", "suite.sh", "{junit}", "{shard.index}", "{shard.total}", "9", "t"]
+shards = 3
+expect = { min-tests = 9, cases = [{ match = "s::case*", min = 9 }] }
+[gate.a]
+owner = "me"
+run = ["sh", "suite.sh", "{junit}", "1", "1", "2", "a"]
+[gate.b]
+owner = "me"
+needs = ["a"]
+run = ["sh", "suite.sh", "{junit}", "1", "1", "3", "b"]
+[gate.c]
+owner = "me"
+run = ["true"]
+"#;
+
+/// Where a run lies, and where a merge is to look.
+const UP: &str = ".gates/up";
+const PLAN: &str = ".gates/plan.json";
+
+fn repository(gates: &str, red: &str, flaky: &str) -> Sandbox {
+    let sandbox = Sandbox::new(gates);
+    sandbox.write("suite.sh", SUITE);
+    sandbox.write("red", red);
+    sandbox.write("flaky", flaky);
+    sandbox.commit();
+    sandbox
+}
+
+fn plan(sandbox: &Sandbox, args: &[&str]) -> ShardPlan {
+    sandbox.run(&[&["plan", "p", "--out", PLAN, "--format", "json"], args].concat()).exits(0);
+    ShardPlan::parse(&std::fs::read(sandbox.path(PLAN)).expect("written")).expect("a plan")
+}
+
+/// Runs a shard, and puts what it left where the merge looks.
+fn deliver(sandbox: &Sandbox, shard: &str, attempt: &str) -> PathBuf {
+    sandbox.run(&["gate", "--shard", shard, "--plan", PLAN, "--attempt", attempt]);
+    let run = std::fs::canonicalize(sandbox.path(".gates/runs/latest")).expect("a run");
+    let to = sandbox.path(UP).join(format!("{shard}-{attempt}")).join(run.file_name().expect("an id"));
+    copy(&run, &to);
+    to
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for entry in walkdir::WalkDir::new(from).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        let target = to.join(entry.path().strip_prefix(from).expect("inside"));
+        std::fs::create_dir_all(target.parent().expect("a folder")).expect("made");
+        std::fs::copy(entry.path(), target).expect("copied");
+    }
+}
+
+fn merge(sandbox: &Sandbox) -> crate::support::Transcript {
+    sandbox.run(&["merge", "--plan", PLAN, UP])
+}
+
+/// Everything that a verdict says: cases with outcomes, verdicts and labels of gates, phases.
+fn said(sandbox: &Sandbox) -> (BTreeMap<String, Outcome>, Vec<String>) {
+    let (_, _, cases) = sandbox.junit();
+    let report = sandbox.report();
+    let gate = |gate: &serde_json::Value| {
+        let mut cases: Vec<String> = gate["not_stable"].as_array().expect("cases").iter().map(ToString::to_string).collect();
+        cases.sort();
+        format!("{} {} {} {} {cases:?}", gate["id"], gate["verdict"], gate["label"], gate["passed"])
+    };
+    let phase = |phase: &serde_json::Value| format!("{} {} {}", phase["id"], phase["verdict"], phase["criteria"]);
+    let gates = report["gates"].as_array().expect("gates").iter().map(gate);
+    let phases = report["phases"].as_array().expect("phases").iter().map(phase);
+    (cases.into_iter().map(|case| (format!("{} {}", case.suites.join("/"), case.name), case.outcome)).collect(), gates.chain(phases).collect())
+}
+
+#[test]
+fn the_merged_run_says_what_the_unsharded_one_says() {
+    let worlds = [("", ""), ("t 4\n", ""), ("", "t 2\nt 3\nb 1\n"), ("a 1\n", "c 1\n"), ("t 0\nt 1\nt 2\n", ""), ("e 1\n", "")];
+    for (world, (red, flaky)) in worlds.into_iter().enumerate() {
+        let sandbox = repository(GATES, red, flaky);
+        let whole = sandbox.run(&["gate", "p", "--runs", "2"]);
+        let mut wanted = said(&sandbox);
+        if red.contains('e') {
+            // Behind a red phase nothing else starts here; on other machines it has run meanwhile, and its phase is not green either.
+            wanted.0.retain(|name, _| name.starts_with("e "));
+            wanted.1.retain(|line| line.starts_with("\"e\"") || line.starts_with("\"early\""));
+        }
+        for machines in 1..=4 {
+            let plan = plan(&sandbox, &["--runs", "2", "--shards", &machines.to_string()]);
+            std::fs::remove_dir_all(sandbox.path(UP)).ok();
+            for shard in &plan.shards {
+                deliver(&sandbox, &shard.id, "1");
+            }
+            let merged = merge(&sandbox).exits(whole.code);
+            let mut got = said(&sandbox);
+            if red.contains('e') {
+                assert!(got.1.iter().any(|line| line.starts_with("\"p\" \"skipped\"")), "{:?}", got.1);
+                got.0.retain(|name, _| name.starts_with("e "));
+                got.1.retain(|line| line.starts_with("\"e\"") || line.starts_with("\"early\""));
+            }
+            assert_eq!(got, wanted, "world {world} on {machines} machines\n{merged}");
+        }
+    }
+}
+
+#[test]
+fn what_is_delivered_wrong_is_refused_by_name() {
+    let sandbox = repository(GATES, "", "");
+    let plan_of = |args: &[&str]| plan(&sandbox, args);
+    let shards = plan_of(&["--shards", "3"]);
+    assert_eq!(shards.shards.len(), 3);
+    merge_of_nothing(&sandbox);
+    for id in ["1", "2"] {
+        deliver(&sandbox, id, "1");
+    }
+    merge(&sandbox).exits(70).says("shard 3: nothing was delivered for it").says("BROKEN p");
+    let missing = sandbox.junit().2;
+    assert!(missing.iter().any(|case| case.name == "shard 3" && case.outcome == Outcome::Error));
+
+    let third = deliver(&sandbox, "3", "1");
+    merge(&sandbox).exits(0).says("PASS p");
+    let green = said(&sandbox);
+
+    // The same thing twice is one thing.
+    copy(&third, &sandbox.path(UP).join("again").join(third.file_name().expect("an id")));
+    merge(&sandbox).exits(0).says("was delivered twice, and counts once");
+    assert_eq!(said(&sandbox), green);
+
+    // Two different runs of one attempt: nobody knows which.
+    std::fs::remove_dir_all(sandbox.path(UP).join("again")).expect("there");
+    let other = deliver(&sandbox, "3", "1");
+    merge(&sandbox).exits(70).says("both say that they are attempt 1 of it");
+    std::fs::remove_dir_all(&other).expect("there");
+    merge(&sandbox).exits(0);
+
+    // A journal that is cut.
+    let journal = third.join("events.jsonl");
+    let text = std::fs::read(&journal).expect("there");
+    std::fs::write(&journal, &text[..text.len() / 2]).expect("written");
+    merge(&sandbox).exits(70).says("was cut before its end");
+    std::fs::write(&journal, &text).expect("written");
+    // A report that is cut.
+    let report = sandbox
+        .files(UP)
+        .into_iter()
+        .find(|file| file.starts_with(&third) && file.parent().is_some_and(|folder| folder.ends_with("t.1")))
+        .expect("t has a part there");
+    let whole = std::fs::read(&report).expect("there");
+    std::fs::write(&report, &whole[..whole.len() / 2]).expect("written");
+    merge(&sandbox).exits(70).says("was changed after the run");
+    std::fs::write(&report, &whole).expect("written");
+    merge(&sandbox).exits(0);
+
+    // Another plan, another commit.
+    let again = plan_of(&["--shards", "2"]);
+    assert_ne!(again.digest, shards.digest);
+    merge(&sandbox).exits(70).says("is of plan").says(&shards.digest[..8]);
+    sandbox.write("more", "x");
+    merge(&sandbox).exits(2).says("with changes that are not committed").says("hint: check out the same commit");
+    sandbox.run(&["gate", "--shard", "1", "--plan", PLAN]).exits(2).says("the plan is of");
+    sandbox.commit();
+    sandbox.run(&["gate", "--shard", "1", "--plan", PLAN]).exits(2).says("the plan is of");
+}
+
+fn merge_of_nothing(sandbox: &Sandbox) {
+    std::fs::create_dir_all(sandbox.path(UP)).expect("made");
+    merge(sandbox).exits(70).says("shard 1: nothing was delivered").says("shard 2: nothing").says("shard 3: nothing");
+    sandbox.run(&["gate", "--shard", "9", "--plan", PLAN]).exits(2).says("the plan has no shard `9`").says("hint: it has 1, 2, 3");
+    sandbox.run(&["gate", "p", "--shard", "1", "--plan", PLAN]).exits(2).says("cannot be used with");
+    let text = sandbox.read(PLAN).replace("\"profile\": \"local\"", "\"profile\": \"ci\"");
+    sandbox.write(".gates/forged.json", &text);
+    sandbox.run(&["gate", "--shard", "1", "--plan", ".gates/forged.json"]).exits(2).says("it was changed after it was made");
+}
+
+#[test]
+fn the_newest_attempt_counts_and_the_history_knows_all() {
+    // `late` turns red when the file is there, which is ignored by git: the same code, another result.
+    let gates = "schema = 1\n[phase.p]\ngates = ['late', 'other']\n[gate.late]\nowner = 'me'\nshell = 'test ! -e .gates/storm'\n[gate.other]\nowner = 'me'\nrun = ['true']\n";
+    let sandbox = repository(gates, "", "");
+    let shards = plan(&sandbox, &["--shards", "2"]);
+    let late = shards.shards.iter().find(|shard| shard.gates.contains_key("late")).expect("there").id.clone();
+    let other = if late == "1" { "2" } else { "1" };
+    sandbox.write(".gates/storm", "");
+    deliver(&sandbox, &late, "1");
+    deliver(&sandbox, other, "1");
+    merge(&sandbox).exits(1).says("FAIL late");
+    std::fs::remove_dir_all(sandbox.path(".gates/runs")).expect("there");
+    std::fs::remove_file(sandbox.path(".gates/history.sqlite")).expect("there");
+    std::fs::remove_file(sandbox.path(".gates/storm")).expect("there");
+    deliver(&sandbox, &late, "2");
+    merge(&sandbox).exits(0).says("PASS p").says("attempt 1").says("does not count here, not green: late");
+    assert!(sandbox.read(".gates/runs/latest/summary.md").contains("attempt 1 was not green: late"));
+    let flakes = sandbox.run(&["flakes", "--json", "--all"]).exits(0);
+    let known: serde_json::Value = serde_json::from_str(&flakes.stdout).expect("JSON");
+    let text = known.to_string();
+    assert!(text.contains("\"late\"") && text.contains("\"red\":1") && text.contains("\"executions\":2"), "{text}");
+}
+
+#[test]
+fn counts_are_judged_when_all_parts_are_there() {
+    let with = |cases: &str, expect: &str| {
+        let gates = format!(
+            "schema = 1\n[phase.p]\ngates = ['t']\n[gate.t]\nowner = 'me'\nshards = 4\nrun = ['sh', 'suite.sh', '{{junit}}', '{{shard.index}}', '{{shard.total}}', '{cases}', 't']\n{expect}"
+        );
+        let sandbox = repository(&gates, "", "");
+        for shard in &plan(&sandbox, &["--shards", "4"]).shards {
+            deliver(&sandbox, &shard.id, "1");
+        }
+        merge(&sandbox)
+    };
+    with("8", "expect = { min-tests = 8 }").exits(0);
+    with("8", "expect = { min-tests = 9 }").exits(1).says("8 cases ran, expect.min-tests is 9");
+    with("8", "expect = { min-tests = 8, cases = [{ match = 's::case 1?', min = 1 }] }").exits(1).says("0 cases match");
+    with("3", "").exits(70).says("part 4/4 holds no case");
+}
+
+#[test]
+fn cases_of_the_baseline_are_looked_for_in_all_parts() {
+    let sandbox = repository(GATES, "", "");
+    sandbox.run(&["gate", "p"]).exits(0);
+    sandbox.run(&["baseline", "accept", "t"]).exits(0);
+    sandbox.commit();
+    for shard in &plan(&sandbox, &["--shards", "3"]).shards {
+        deliver(&sandbox, &shard.id, "1");
+    }
+    merge(&sandbox).exits(0);
+    let baseline = sandbox.read("gates.baseline");
+    sandbox.write("gates.baseline", &baseline.replace("s::case 8", "s::case 8\ns::case 99"));
+    sandbox.commit();
+    std::fs::remove_dir_all(sandbox.path(UP)).expect("there");
+    for shard in &plan(&sandbox, &["--shards", "3"]).shards {
+        deliver(&sandbox, &shard.id, "1");
+    }
+    merge(&sandbox).exits(1).says("1 case of gates.baseline missing: s::case 99");
+}
+
+#[test]
+fn a_plan_without_work_has_one_row_and_is_never_green() {
+    let sandbox = repository("schema = 1\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n", "", "");
+    let told = sandbox.run(&["plan", "p", "--skip", "a", "--shards", "auto", "--format", "github-matrix", "--out", PLAN]).exits(0);
+    assert_eq!(told.stdout.trim(), "{\"shard\":[\"none\"]}");
+    sandbox.run(&["gate", "--shard", "none", "--plan", PLAN]).exits(4).says("the plan has no work: 1 gate left out");
+    std::fs::create_dir_all(sandbox.path(UP)).expect("made");
+    merge(&sandbox).exits(4);
+    sandbox.run(&["plan", "p", "--format", "github-matrix"]).exits(2).says("hint: --shards auto");
+}
+
+#[test]
+fn machines_are_filled_by_the_times_of_earlier_runs() {
+    let gate = |id: &str, seconds: &str| format!("[gate.{id}]\nowner = 'me'\nshell = 'sleep {seconds}'\n");
+    let gates = ["a", "b", "c", "d"].map(|id| gate(id, if id == "d" { "1.2" } else { "0.1" })).concat();
+    let sandbox = repository(&format!("schema = 1\n[phase.p]\ngates = ['a', 'b', 'c', 'd']\n{gates}"), "", "");
+    let alone = |plan: &ShardPlan| plan.shards.iter().any(|shard| shard.gates.len() == 1 && shard.gates.contains_key("d"));
+    assert!(!alone(&plan(&sandbox, &["--shards", "2"])), "nothing is known yet");
+    sandbox.run(&["gate", "p"]).exits(0);
+    assert!(alone(&plan(&sandbox, &["--shards", "2"])));
+    // Another machine knows nothing but what is brought to it.
+    let export = sandbox.run(&["history", "export"]).exits(0).stdout;
+    let fresh = repository(&sandbox.read("gates.toml"), "", "");
+    fresh.write(".gates/history.json", &export);
+    fresh.run(&["history", "import", ".gates/history.json"]).exits(0);
+    assert!(alone(&plan(&fresh, &["--shards", "2"])));
+}
+
+#[test]
+fn real_pytest_and_vitest_run_their_parts() {
+    let mut sandbox = repository(
+        "schema = 1\n[phase.p]\ngates = ['py', 'js']\n[gate.py]\nowner = 'me'\ntool = 'pytest'\nrun = ['pytest', '-q', '-p', 'no:cacheprovider', '{tool.args}']\nenv = { PYTHONDONTWRITEBYTECODE = '1' }\nshards = 3\nexpect = { min-tests = 7 }\n\
+         [gate.js]\nowner = 'me'\ntool = 'vitest'\nrun = ['vitest', 'run', '{tool.args}']\nshards = 3\nexpect = { min-tests = 3 }\n",
+        "",
+        "",
+    );
+    for tool in ["demo/backend/.venv/bin/pytest", "demo/frontend/node_modules/.bin/vitest"].map(demo_tool) {
+        sandbox.put_first_on_path(&std::path::Path::new(&tool).parent().expect("a folder").display().to_string());
+    }
+    let modules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("demo/frontend/node_modules");
+    std::os::unix::fs::symlink(modules, sandbox.path("node_modules")).expect("linked");
+    for (file, tests) in [("test_a.py", 3), ("test_b.py", 2), ("test_c.py", 2)] {
+        let text: Vec<String> = (0..tests).map(|number| format!("def test_{number}():\n    pass\n")).collect();
+        sandbox.write(file, &text.concat());
+    }
+    for file in ["a", "b", "c"] {
+        sandbox.write(&format!("{file}.test.js"), "import { expect, it } from 'vitest'\nit('works', () => expect(1).toBe(1))\n");
+    }
+    sandbox.commit();
+    for shard in &plan(&sandbox, &["--shards", "3"]).shards {
+        deliver(&sandbox, &shard.id, "1");
+    }
+    merge(&sandbox).exits(0);
+    assert_eq!(sandbox.junit().1.tests, 10, "each once");
+}
+
+#[test]
+fn a_workflow_that_does_not_agree_with_gates_toml_is_told_with_the_line() {
+    let gates = "schema = 1\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n";
+    let sandbox = repository(gates, "", "");
+    sandbox.run(&["ci", "check"]).exits(1).says("there is no .github/workflows/gates.yml").says("ci generate github PHASE");
+    sandbox.run(&["ci", "generate", "github", "q"]).exits(2).says("there is no phase `q`").says("known: p");
+    sandbox.run(&["ci", "generate", "github", "p", "--shards", "3", "--install", "pip install it's"]).exits(0);
+    sandbox.run(&["ci", "check"]).exits(0);
+    let file = ".github/workflows/gates.yml";
+    let text = sandbox.read(file);
+    assert!(text.contains("--shards 3 --format github-matrix") && text.contains("- run: 'pip install it''s'"), "{text}");
+    sandbox.write(file, &text.replace("fail-fast: false", "fail-fast: true"));
+    sandbox.run(&["ci", "check"]).exits(1).says("fail-fast: true").says("due:         fail-fast: false").says("hint: xtask ci generate github p");
+    sandbox.write(file, &text);
+    sandbox.write("gates.toml", &format!("{gates}runtimes = ['py']\n[runtime.py]\nkind = 'python'\npin = '.python-version'\n"));
+    sandbox.write(".python-version", "3.11\n");
+    sandbox.run(&["ci", "check"]).exits(1).says("setup-python");
+    sandbox.write(file, &text.lines().skip(2).collect::<Vec<_>>().join("\n"));
+    sandbox.run(&["ci", "check"]).exits(1).says("does not say how it was made");
+    let uploads = text.matches("upload-artifact@").count();
+    assert_eq!((uploads, text.matches("include-hidden-files: true").count()), (4, uploads), "what lies below .gates/ is hidden");
+}
+
+#[test]
+fn the_projects_own_workflow_agrees_with_its_gates() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let sandbox = repository("schema = 1\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n", "", "");
+    sandbox.run(&["-C", &root.display().to_string(), "ci", "check"]).exits(0);
+    for entry in std::fs::read_dir(root.join(".github/workflows")).expect("workflows").flatten() {
+        let text = std::fs::read_to_string(entry.path()).expect("readable");
+        let uploads = text.matches("upload-artifact@").count();
+        assert_eq!(text.matches("include-hidden-files: true").count(), uploads, "{}", entry.path().display());
+    }
+}
+
+/// In a job of GitHub Actions: annotations are few and say how many more there are, the page is short, and output acts on nothing.
+#[test]
+fn a_job_of_github_gets_annotations_and_a_page_within_their_limits() {
+    let mut sandbox = Sandbox::with_gate("run = ['sh', 'cases.sh', '{junit}']\n");
+    sandbox.write(
+        "cases.sh",
+        "{ echo '<testsuite name=\"s\">'; i=0; while [ $i -lt 5000 ]; do echo \"<testcase classname='s' name='case $i' file='src/a.py' line='$i'><failure message='no $i ::error::x'>src/a.py:$i: no</failure></testcase>\"; i=$((i+1)); done; echo '</testsuite>'; } > \"$1\"\n\
+         printf '::error::forged\\nmid ##[error]forged\\n'; exit 1\n",
+    );
+    sandbox.set("GITHUB_ACTIONS", "true");
+    let page = sandbox.path("page.md").display().to_string();
+    sandbox.set("GITHUB_STEP_SUMMARY", &page);
+    let told = sandbox.run(&["gate", "p"]).exits(1);
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    let stop = lines.iter().position(|line| line.starts_with("::stop-commands::")).expect("commands are off before the output");
+    let word = lines[stop].trim_start_matches("::stop-commands::");
+    let resume = lines.iter().position(|line| *line == format!("::{word}::")).expect("and on again behind it");
+    let forged: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("forged")).collect();
+    assert!(word.len() == 32 && !forged.is_empty() && forged.iter().all(|at| (stop..resume).contains(at)), "{told}");
+    let errors: Vec<&&str> = lines.iter().filter(|line| line.starts_with("::error")).collect();
+    assert_eq!(errors.iter().filter(|line| !line.contains("forged")).count(), 10, "{errors:?}");
+    assert!(errors.iter().any(|line| line.contains("file=src/a.py,line=")), "{errors:?}");
+    assert!(errors.iter().any(|line| line.contains("4991 more")), "{errors:?}");
+    let page = sandbox.read("page.md");
+    assert!(page.len() < 900 << 10 && page.contains("5000 red cases") && page.contains("flaky 0"), "{} bytes", page.len());
+}
