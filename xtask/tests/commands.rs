@@ -134,3 +134,15 @@ fn setup_alone_installs_and_says_when_it_failed() {
     assert_eq!(sandbox.verdict("g"), "skipped");
     sandbox.run(&["doctor"]).exits(0).says("set-up is due");
 }
+
+#[test]
+fn doctor_says_what_each_tool_would_take_from_a_pin() {
+    let sandbox = Sandbox::new(
+        "schema = 1\n[phase.p]\ngates = ['g']\n[runtime.web]\nkind = 'node'\npin = '.nvmrc'\n[gate.g]\nowner = 'me'\nruntimes = ['web']\nrun = ['true']\n",
+    );
+    sandbox.write(".nvmrc", "20.20.2\n");
+    sandbox.run(&["doctor"]).says("ok    pin .nvmrc: 20.20.2 for nvm, fnm, mise, setup-node, asdf");
+    sandbox.write(".nvmrc", "lts/*\n");
+    let told = sandbox.run(&["doctor"]);
+    told.says("warn  pin .nvmrc: nvm takes the newest LTS of its last online listing").says("hint: one plain version with three numbers is the same to all");
+}

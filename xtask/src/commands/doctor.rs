@@ -6,6 +6,7 @@ use super::{ambient, load, print, repository, surroundings};
 use crate::cli::Place;
 use crate::config::{self, Config};
 use crate::model::Exit;
+use crate::pins::consumers::{agree, readings};
 use crate::pins::probe::Probes;
 use crate::pins::{self, kind_word};
 use crate::postgres::binaries;
@@ -52,6 +53,7 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
         }
     }
     probes.save();
+    consumers(&config);
     let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
     if servers(&config, path) {
         exit = Exit::Environment;
@@ -74,6 +76,26 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
     let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };
     print(&format!("{verdict:<5} disk: {} free{hint}", size(free)));
     Ok(exit)
+}
+
+/// What the tools that install runtimes would take from each pin file.
+fn consumers(config: &Config) {
+    let files: BTreeSet<&str> = config.runtimes.values().map(|runtime| runtime.pin.as_str()).collect();
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(config.root.join(file)) else { continue };
+        let readings = readings(file, &text);
+        let Some(first) = readings.first() else { continue };
+        if agree(&readings) {
+            let names: Vec<&str> = readings.iter().map(|reading| reading.consumer).collect();
+            print(&format!("ok    pin {file}: {} for {}", first.takes.as_deref().unwrap_or_default(), names.join(", ")));
+            continue;
+        }
+        let said = readings.iter().map(|reading| match &reading.takes {
+            Ok(version) => format!("{} takes {version}", reading.consumer),
+            Err(why) => format!("{} {why}", reading.consumer),
+        });
+        print(&format!("warn  pin {file}: {}\n  hint: one plain version with three numbers is the same to all", said.collect::<Vec<_>>().join("; ")));
+    }
 }
 
 /// Programs of database servers; true when some are missing and nothing can fetch them.

@@ -1,6 +1,7 @@
 //! Pins and interpreters: what a pin file asks for, which interpreter on this machine is that, and what to type when none is.
 //! Knows no gate and no run.
 
+pub mod consumers;
 pub mod probe;
 pub mod read;
 pub mod scan;

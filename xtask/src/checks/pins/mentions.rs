@@ -48,6 +48,10 @@ pub(super) enum Role {
     Floating,
     /// A version that YAML reads as a number.
     FloatTrap,
+    /// Something that the tools which read this file do not read alike; who reads what.
+    Misread(String),
+    /// The server of some service: image and tag must be the same in CI and in the stack.
+    Service,
 }
 
 /// All mentions below a root, by file.
@@ -91,6 +95,12 @@ fn reader_of(name: &str) -> Option<Reader> {
         Some(compose)
     } else if base == "package.json" {
         Some(package_json)
+    } else if [".nvmrc", ".node-version", ".python-version"].contains(&base) && name != base {
+        Some(nested)
+    } else if base == ".tool-versions" {
+        Some(tool_versions)
+    } else if base == "mise.toml" || base == ".mise.toml" {
+        Some(mise)
     } else if base == "pyproject.toml" {
         Some(pyproject)
     } else if name == "README.md" {
@@ -124,6 +134,7 @@ fn workflow(file: &File<'_>) -> Result<Vec<Mention>, String> {
         }
         for (_, service) in job.get("services").map(Node::entries).unwrap_or_default() {
             found.extend(service.get("image").and_then(|node| image(file, "services image", node.text()?, node.line)));
+            found.extend(service.get("image").and_then(|node| server(file, node.text()?, node.line)));
         }
         let container = job.get("container").and_then(|node| if node.text().is_some() { Some(node) } else { node.get("image") });
         found.extend(container.and_then(|node| image(file, "container", node.text()?, node.line)));
@@ -181,7 +192,9 @@ fn trap(file: &File<'_>, key: &str, node: &Node) -> Option<Mention> {
 fn compose(file: &File<'_>) -> Result<Vec<Mention>, String> {
     let Some(root) = file.yaml()? else { return Ok(Vec::new()) };
     let services = root.get("services").map(Node::entries).unwrap_or_default();
-    Ok(services.iter().filter_map(|(_, service)| service.get("image")).filter_map(|node| image(file, "image", node.text()?, node.line)).collect())
+    let images = services.iter().filter_map(|(_, service)| service.get("image"));
+    let named = images.filter_map(|node| Some((node.text()?, node.line)));
+    Ok(named.flat_map(|(name, line)| [image(file, "image", name, line), server(file, name, line)]).flatten().collect())
 }
 
 fn dockerfile(file: &File<'_>) -> Result<Vec<Mention>, String> {
@@ -211,9 +224,82 @@ fn dockerfile(file: &File<'_>) -> Result<Vec<Mention>, String> {
             }
             _ => {}
         }
+        // `curl https://deb.nodesource.com/setup_20.x | bash`
+        let script = line.split_once("nodesource.com/setup_").and_then(|(_, rest)| rest.split_once(".x")).map(|(major, _)| major);
+        found.extend(script.map(|major| file.mention(Some(RuntimeKind::Node), "NodeSource setup", major, number, Role::Mirror, "")));
     }
     Ok(found)
 }
+
+/// A pin file below the root: who works there gets its version.
+fn nested(file: &File<'_>) -> Result<Vec<Mention>, String> {
+    let kind = if file.name.ends_with(".python-version") { RuntimeKind::Python } else { RuntimeKind::Node };
+    let lines = file.text.lines().enumerate().map(|(index, line)| (index as u32 + 1, line.split('#').next().unwrap_or_default().trim()));
+    let version = lines.filter(|(_, line)| !line.is_empty()).map(|(number, line)| file.mention(Some(kind), "pin file", line, number, Role::Mirror, ""));
+    Ok(version.collect())
+}
+
+fn kind_of(tool: &str) -> Option<RuntimeKind> {
+    match tool {
+        "node" | "nodejs" => Some(RuntimeKind::Node),
+        "python" => Some(RuntimeKind::Python),
+        "rust" => Some(RuntimeKind::Rust),
+        _ => None,
+    }
+}
+
+/// asdf and mise take the first version of a line; setup-node takes the file for one version without a comment, and makes something else of the rest.
+fn tool_versions(file: &File<'_>) -> Result<Vec<Mention>, String> {
+    let mut found = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        let number = index as u32 + 1;
+        let (plain, comment) = line.split_once('#').map_or((line, false), |(plain, _)| (plain, true));
+        let words: Vec<&str> = plain.split_whitespace().collect();
+        let Some((kind, version)) = words.first().and_then(|tool| kind_of(tool)).zip(words.get(1)) else { continue };
+        found.push(file.mention(Some(kind), words[0], version, number, Role::Mirror, ""));
+        if words.len() > 2 {
+            let why = format!("asdf and mise take {version}, and setup-node does not understand the line");
+            found.push(file.mention(Some(kind), words[0], &words[1..].join(" "), number, Role::Misread(why), ""));
+        } else if comment {
+            let why = format!("asdf and mise take {version}, and setup-node may take a word of the comment");
+            found.push(file.mention(Some(kind), words[0], line.trim(), number, Role::Misread(why), ""));
+        }
+    }
+    Ok(found)
+}
+
+/// `[tools]`: a version, a table with one, or a list of which the first counts.
+fn mise(file: &File<'_>) -> Result<Vec<Mention>, String> {
+    let document: toml::Table = toml::from_str(file.text).map_err(|cause| format!("{}: {}", file.name, cause.message()))?;
+    let mut found = Vec::new();
+    for (tool, value) in document.get("tools").and_then(toml::Value::as_table).into_iter().flatten() {
+        let Some(kind) = kind_of(tool) else { continue };
+        let version = |value: &toml::Value| value.as_str().or_else(|| value.get("version").and_then(toml::Value::as_str)).map(str::to_owned);
+        let line = file.text.lines().position(|line| line.trim_start().trim_start_matches('"').starts_with(tool.as_str())).unwrap_or(0) as u32 + 1;
+        let list = value.as_array().map(|list| list.iter().filter_map(version).collect::<Vec<_>>());
+        let Some(first) = list.as_ref().map_or_else(|| version(value), |list| list.first().cloned()) else { continue };
+        found.push(file.mention(Some(kind), tool, &first, line, Role::Mirror, ""));
+        if list.is_some() && kind == RuntimeKind::Node {
+            let why = format!("mise takes {first}, and setup-node takes whatever is on PATH");
+            found.push(file.mention(Some(kind), tool, "a list", line, Role::Misread(why), ""));
+        } else if tool == "nodejs" {
+            let why = format!("mise takes {first}, and setup-node reads `[tools]` as the version");
+            found.push(file.mention(Some(kind), tool, "nodejs", line, Role::Misread(why), ""));
+        }
+    }
+    Ok(found)
+}
+
+/// An image that is no runtime of ours: what serves the tests must be what serves the stack.
+fn server(file: &File<'_>, name: &str, line: u32) -> Option<Mention> {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let (repository, tag) = base.split_once(':').unwrap_or((base, ""));
+    let plain = !name.contains('@') && !name.contains('$') && !name.is_empty() && kind_of(repository).is_none();
+    plain.then(|| file.mention(None, repository, tag, line, Role::Service, ""))
+}
+
+/// Tags without a version that name no build of anybody's own.
+const FLAVOURS: [&str; 10] = ["latest", "alpine", "slim", "bookworm", "bullseye", "trixie", "stable", "mainline", "lts", "edge"];
 
 /// An image with its tag. `scratch`, digests and names that a variable makes say nothing.
 fn image(file: &File<'_>, what: &str, name: &str, line: u32) -> Option<Mention> {
@@ -232,7 +318,7 @@ fn image(file: &File<'_>, what: &str, name: &str, line: u32) -> Option<Mention> 
     let what = format!("{what} {repository}");
     if !version.starts_with(|c: char| c.is_ascii_digit()) {
         // An image of our own that a workflow builds has no version to compare.
-        let known = kind.is_some() || tag.is_empty() || tag == "latest";
+        let known = kind.is_some() || tag.is_empty() || FLAVOURS.contains(&tag);
         return known.then(|| file.mention(kind, &what, name, line, Role::Floating, ""));
     }
     kind.map(|kind| file.mention(Some(kind), &what, version, line, Role::Mirror, ""))

@@ -51,7 +51,9 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     if pins.is_empty() && findings.is_empty() {
         return Err("there is no pin file (.nvmrc, .python-version, rust-toolchain.toml) in the root".to_owned());
     }
-    for mention in mentions::all(task.root, &excluded(task)?)? {
+    let mentions = mentions::all(task.root, &excluded(task)?)?;
+    findings.extend(servers(&mentions));
+    for mention in mentions {
         let pin = pins.iter().find(|(kind, _)| Some(*kind) == mention.kind).map(|(_, pin)| pin);
         findings.extend(judge(&mention, pin));
     }
@@ -76,6 +78,8 @@ fn authority(kind: RuntimeKind, pin: &Pin, first: Option<&Pin>) -> Finding {
 fn judge(mention: &Mention, pin: Option<&Pin>) -> Option<Finding> {
     let what = format!("{}:{} {}", mention.at.file, mention.at.line, mention.what);
     let wrong = match (&mention.role, pin) {
+        (Role::Service, _) => return None, // held against the others below
+        (Role::Misread(why), _) => Some((format!("`{}` is not read alike: {why}", mention.raw), "write one plain version".to_owned())),
         (Role::FloatTrap, _) => Some((format!("`{}` without quotes is the number {}", mention.raw, float(&mention.raw)), format!("write \"{}\"", mention.raw))),
         (Role::Floating, pin) => {
             let version = pin.map_or_else(|| "a version".to_owned(), |pin| pin.raw.clone());
@@ -92,6 +96,24 @@ fn judge(mention: &Mention, pin: Option<&Pin>) -> Option<Finding> {
         (Role::PathVersion | Role::File | Role::Literal | Role::Mirror | Role::NpmRange | Role::PythonRange, None) => return None,
     };
     Some(Finding { what, at: mention.at.clone(), wrong })
+}
+
+/// Servers of workflows against those of the stack.
+fn servers(mentions: &[Mention]) -> Vec<Finding> {
+    let all = || mentions.iter().filter(|mention| mention.role == Role::Service);
+    let (ours, stack): (Vec<&Mention>, Vec<&Mention>) = all().partition(|mention| mention.at.file.starts_with(".github/"));
+    let of_stack = |mention: &Mention| stack.iter().find(|other| other.what == mention.what).copied();
+    let finding = |(mention, other): (&Mention, &Mention)| {
+        let shown = |mention: &Mention| {
+            if mention.raw.is_empty() { format!("`{}` without a tag", mention.what) } else { format!("`{}:{}`", mention.what, mention.raw) }
+        };
+        let wrong = (mention.raw != other.raw).then(|| {
+            let said = format!("{}, {}:{} says {}", shown(mention), other.at.file, other.at.line, shown(other));
+            (said, "name one and the same image in both".to_owned())
+        });
+        Finding { what: format!("{}:{} {} is that of the stack", mention.at.file, mention.at.line, mention.what), at: mention.at.clone(), wrong }
+    };
+    ours.into_iter().filter_map(|mention| Some((mention, of_stack(mention)?))).map(finding).collect()
 }
 
 /// What YAML makes of `3.10`.

@@ -89,3 +89,63 @@ fn two_pin_files_and_the_readme_agree() {
 fn what_is_installed_is_not_ours() {
     check(&[("node_modules/x/package.json", "{ \"engines\": { \"node\": \"^4\" } }"), ("node_modules/x/Dockerfile", "FROM node\n")], &[]);
 }
+
+#[test]
+fn files_of_version_managers_agree_and_are_read_alike() {
+    check(&[(".tool-versions", "nodejs 20.20.2\npython 3.11.7\nterraform 1.5\n")], &[]);
+    check(
+        &[(".tool-versions", "nodejs 20.1.2 18.0.0\npython 3.11.7 # why\n")],
+        &[
+            ".tool-versions:1 `20.1.2`, .nvmrc:1 says 20.20.2",
+            ".tool-versions:1 `20.1.2 18.0.0` is not read alike: asdf and mise take 20.1.2, and setup-node does not understand the line",
+            ".tool-versions:2 `python 3.11.7 # why` is not read alike: asdf and mise take 3.11.7, and setup-node may take a word of the comment",
+        ],
+    );
+    check(&[("mise.toml", "[tools]\nnode = \"20.20.2\"\npython = { version = \"3.11\" }\n")], &[]);
+    check(
+        &[(".mise.toml", "[tools]\nnode = [\"20.20.2\", \"22\"]\npython = \"3.12\"\n")],
+        &[
+            ".mise.toml:2 `a list` is not read alike: mise takes 20.20.2, and setup-node takes whatever is on PATH",
+            ".mise.toml:3 `3.12`, .python-version:1 says 3.11.7",
+        ],
+    );
+    check(
+        &[("mise.toml", "[tools]\nnodejs = \"20.20.2\"\n")],
+        &["mise.toml:2 `nodejs` is not read alike: mise takes 20.20.2, and setup-node reads `[tools]` as the version"],
+    );
+}
+
+/// The ways in which two public repositories drifted: folders with pins of their own, images and scripts of another version, services without one.
+#[test]
+fn real_drift_is_found_and_nothing_else() {
+    let workflow = "jobs:\n  a:\n    services:\n      db:\n        image: postgres\n      redis:\n        image: redis:7.4-alpine\n    steps:\n      - uses: actions/setup-node@v4\n        with:\n          node-version: 22\n      - uses: actions/setup-python@v5\n        with:\n          python-version-file: pyproject.toml\n";
+    check(
+        &[
+            (".github/workflows/test.yml", workflow),
+            ("clients/.node-version", "20.20.2\n"),
+            ("docs/.node-version", "22\n"),
+            ("server/.python-version", "3.11.7\n"),
+            ("server/Dockerfile", "FROM node:22-slim AS web\nFROM python:3.11.13-slim\nRUN curl -fsSL https://deb.nodesource.com/setup_22.x | bash -\n"),
+            ("docker-compose.yml", "services:\n  db:\n    image: postgres:14.6\n  redis:\n    image: redis:alpine\n"),
+        ],
+        &[
+            ".github/workflows/test.yml:5 `postgres` without a tag, docker-compose.yml:3 says `postgres:14.6`",
+            ".github/workflows/test.yml:7 `redis:7.4-alpine`, docker-compose.yml:5 says `redis:alpine`",
+            ".github/workflows/test.yml:5 `postgres` moves on its own",
+            ".github/workflows/test.yml:11 a literal `22` although .nvmrc pins 20.20.2",
+            ".github/workflows/test.yml:14 reads `pyproject.toml`, the pin is .python-version",
+            "docker-compose.yml:5 `redis:alpine` moves on its own",
+            "docs/.node-version:1 `22`, .nvmrc:1 says 20.20.2",
+            "server/Dockerfile:1 `22`, .nvmrc:1 says 20.20.2",
+            "server/Dockerfile:2 `3.11.13`, .python-version:1 says 3.11.7",
+            "server/Dockerfile:3 `22`, .nvmrc:1 says 20.20.2",
+        ],
+    );
+    check(
+        &[
+            (".github/workflows/test.yml", "jobs:\n  a:\n    services:\n      db:\n        image: postgres:14.6\n    steps:\n      - run: true\n"),
+            ("docker-compose.yml", "services:\n  db:\n    image: postgres:14.6\n"),
+        ],
+        &[],
+    );
+}
