@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::support::{Sandbox, demo_tool};
-use xtask::model::Outcome;
-use xtask::plan::shard::ShardPlan;
+use xtask::model::{Outcome, Part};
+use xtask::plan::shard::{PlannedShard, ShardPlan};
 
 /// Cases of a gate, split by their number; those that the file `red` names fail, and only in the first iteration those in `flaky`.
 const SUITE: &str = r#"#!/bin/sh
@@ -138,6 +138,49 @@ fn the_merged_run_says_what_the_unsharded_one_says() {
             }
             assert_eq!(got, wanted, "world {world} on {machines} machines\n{merged}");
         }
+    }
+}
+
+/// Whoever runs what: any partition of the gates, and of the cases of the one that can be split, says the same.
+#[test]
+fn every_partition_says_the_same() {
+    let mut seed = 11_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let sandbox = repository(GATES, "t 4\n", "b 1\nt 7\n");
+    let whole = sandbox.run(&["gate", "p", "--runs", "2"]);
+    let wanted = said(&sandbox);
+    for round in 0..8 {
+        let plan = plan(&sandbox, &["--runs", "2", "--shards", "1"]);
+        let machines = 1 + random(5);
+        let mut shards: Vec<PlannedShard> = (1..=machines).map(|number| PlannedShard { id: number.to_string(), ..PlannedShard::default() }).collect();
+        for gate in ["e", "a", "b", "c"] {
+            let own = &mut shards[random(machines)];
+            own.gates.insert(gate.to_owned(), Part::WHOLE);
+            if gate == "b" {
+                own.also.insert("a".to_owned());
+            }
+        }
+        let total = 1 + random(machines.min(3)) as u32;
+        let mut free: Vec<usize> = (0..machines).collect();
+        for index in 1..=total {
+            let at = free.swap_remove(random(free.len()));
+            shards[at].gates.insert("t".to_owned(), Part { index, total });
+        }
+        for shard in &mut shards {
+            shard.also.retain(|gate| !shard.gates.contains_key(gate));
+        }
+        shards.retain(|shard| !shard.gates.is_empty());
+        let plan = ShardPlan { shards, ..plan }.sealed();
+        sandbox.write(PLAN, &serde_json::to_string(&plan).expect("JSON"));
+        std::fs::remove_dir_all(sandbox.path(UP)).ok();
+        for shard in &plan.shards {
+            deliver(&sandbox, &shard.id, "1");
+        }
+        merge(&sandbox).exits(whole.code);
+        assert_eq!(said(&sandbox), wanted, "round {round}: {:?}", plan.shards);
     }
 }
 

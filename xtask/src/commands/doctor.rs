@@ -71,6 +71,13 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
             }
         }
     }
+    match std::net::TcpListener::bind("127.0.0.1:0") {
+        Ok(_) => print("ok    ports: 127.0.0.1 gives free ones"),
+        Err(cause) => {
+            exit = Exit::Environment;
+            print(&format!("FAIL  ports: services want free ones of 127.0.0.1: {cause}\n  hint: bring the loopback interface up"));
+        }
+    }
     let free = rustix::fs::statvfs(&config.root).map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
     let verdict = if free < SHORT { "warn" } else { "ok" };
     let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };

@@ -107,9 +107,13 @@ impl ShardPlan {
             .then(|| if skip.is_empty() { "no gate is planned".to_owned() } else { format!("{} left out", plural(skip.len() as u64, "gate")) });
         let shards = if shards.is_empty() { vec![PlannedShard { id: NONE.to_owned(), ..PlannedShard::default() }] } else { shards };
         let tool = env!("CARGO_PKG_VERSION").to_owned();
-        let mut made = Self { schema: 1, digest: String::new(), tool, source, skip, head, shards, empty };
-        made.digest = made.own_digest();
-        made
+        Self { schema: 1, digest: String::new(), tool, source, skip, head, shards, empty }.sealed()
+    }
+
+    /// The same with the digest of what it says.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        Self { digest: self.own_digest(), ..self }
     }
 
     fn own_digest(&self) -> String {
