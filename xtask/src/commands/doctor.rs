@@ -55,7 +55,8 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
     probes.save();
     consumers(&config);
     let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
-    if servers(&config, path) {
+    // Both are shown, whatever the first one says.
+    if [servers(&config, path), !ports()].contains(&true) {
         exit = Exit::Environment;
     }
     let tools: BTreeSet<(&String, bool)> = config.gates.values().flat_map(|gate| gate.tools.iter().map(|tool| (tool, gate.missing_skips))).collect();
@@ -71,18 +72,21 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
             }
         }
     }
-    match std::net::TcpListener::bind("127.0.0.1:0") {
-        Ok(_) => print("ok    ports: 127.0.0.1 gives free ones"),
-        Err(cause) => {
-            exit = Exit::Environment;
-            print(&format!("FAIL  ports: services want free ones of 127.0.0.1: {cause}\n  hint: bring the loopback interface up"));
-        }
-    }
     let free = rustix::fs::statvfs(&config.root).map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
     let verdict = if free < SHORT { "warn" } else { "ok" };
     let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };
     print(&format!("{verdict:<5} disk: {} free{hint}", size(free)));
     Ok(exit)
+}
+
+/// Services get free ports of this machine.
+fn ports() -> bool {
+    let bound = std::net::TcpListener::bind("127.0.0.1:0");
+    match &bound {
+        Ok(_) => print("ok    ports: 127.0.0.1 gives free ones"),
+        Err(cause) => print(&format!("FAIL  ports: services want free ones of 127.0.0.1: {cause}\n  hint: bring the loopback interface up")),
+    }
+    bound.is_ok()
 }
 
 /// What the tools that install runtimes would take from each pin file.
