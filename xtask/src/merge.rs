@@ -73,6 +73,7 @@ pub fn merge(plan: &ShardPlan, deliveries: &[Delivery], into: &RunDir, head: Run
     timed.sort_by_key(|(at, _)| *at);
     let end = timed.last().map_or(0, |(at, _)| *at);
     let mut kinds = vec![(0, EventKind::RunStarted(Box::new(head))), (0, EventKind::SourceRead { when: When::Start, source: plan.source.clone() })];
+    kinds.extend(plan.unjudged.iter().map(|phase| (0, EventKind::PhaseUnjudged { phase: phase.clone() })));
     for (id, all) in &sorted.taken {
         kinds.push((0, EventKind::ShardTaken(Box::new(taken(plan, id, all)))));
     }
@@ -263,8 +264,22 @@ impl Joining<'_> {
             let facts = Self::placed(*part, shard, job);
             let at = self.offset(&delivery.record) + job.started.unwrap_or(0) + facts.took;
             end = end.max(at);
-            self.of_part(id, at, *part, job, &facts);
+            self.of_part(id, at, shard, job, &facts);
             join(&mut whole, *part, &facts);
+        }
+        let due = self.plan.shards.iter().filter(|shard| shard.gates.contains_key(&id.gate)).count();
+        if parts.len() < due {
+            whole.lost.get_or_insert_with(|| format!("{} of its {due} parts are there", parts.len()));
+        }
+        // Nobody knows whether numbers of parts are to be added, and one of them alone would hide the others.
+        if due > 1 && parts.iter().any(|(.., job)| !job.measures.is_empty()) {
+            whole.lost.get_or_insert_with(|| "its parts report measures: a gate with numbers of its own cannot be split".to_owned());
+        }
+        for (part, _, delivery, job) in &parts {
+            let why = job.facts.log.as_ref().and_then(|log| check_ref(&delivery.folder, log).err());
+            if let Some(why) = why.filter(|_| part.total > 1) {
+                whole.lost.get_or_insert_with(|| format!("part {part}: {why}"));
+            }
         }
         whole.log = self.log(id, &parts)?;
         if parts.iter().any(|(part, ..)| part.total > 1) {
@@ -298,7 +313,7 @@ impl Joining<'_> {
         facts
     }
 
-    fn of_part(&mut self, id: &JobId, at: u64, part: Part, job: &JobRecord, facts: &AttemptFacts) {
+    fn of_part(&mut self, id: &JobId, at: u64, shard: &str, job: &JobRecord, facts: &AttemptFacts) {
         if let (Some(cause), false) = (facts.stopped, job.tree.is_empty()) {
             self.tell(at, EventKind::KillSent { job: id.clone(), cause, signal: "TERM".to_owned(), tree: job.tree.clone() });
         }
@@ -312,17 +327,10 @@ impl Joining<'_> {
             self.tell(at, EventKind::ReportRead { job: id.clone(), report: Box::new(report.clone()) });
         }
         if !job.measures.is_empty() {
-            if part.index > 1 {
-                self.tell(
-                    at,
-                    EventKind::Noted { gate: Some(id.gate.clone()), text: format!("part {part} reports measures too: those of the last part count") },
-                );
-            }
             self.tell(at, EventKind::Measured { job: id.clone(), measures: job.measures.clone().into_iter().collect() });
         }
-        let shard = self.newest.iter().find(|(_, delivery)| delivery.record.jobs.get(id).is_some_and(|own| std::ptr::eq(own, job))).map(|(shard, _)| *shard);
         for file in &job.kept {
-            let path = format!("shards/{}/{}", shard.unwrap_or_default(), file.path);
+            let path = format!("shards/{shard}/{}", file.path);
             self.tell(at, EventKind::FileKept { job: id.clone(), file: FileRef { path, ..file.clone() } });
         }
     }

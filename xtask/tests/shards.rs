@@ -432,3 +432,40 @@ fn a_job_of_github_gets_annotations_and_a_page_within_their_limits() {
     let page = sandbox.read("page.md");
     assert!(page.len() < 900 << 10 && page.contains("5000 red cases") && page.contains("flaky 0"), "{} bytes", page.len());
 }
+
+#[test]
+fn what_parts_cannot_prove_together_is_broken() {
+    let gates = "schema = 1\n[phase.p]\ngates = ['t']\n[gate.t]\nowner = 'me'\nshards = 2\nrun = ['sh', 'suite.sh', '{junit}', '{shard.index}', '{shard.total}', '4', 't']\n";
+    let sandbox = repository(gates, "", "");
+    for shard in &plan(&sandbox, &["--shards", "2"]).shards {
+        deliver(&sandbox, &shard.id, "1");
+    }
+    merge(&sandbox).exits(0);
+    let log = sandbox.files(UP).into_iter().find(|file| file.ends_with("logs/t.1.log")).expect("a log");
+    std::fs::remove_file(&log).expect("there");
+    merge(&sandbox).exits(70).says("logs/t.1.log is missing");
+
+    // A number of one part would hide that of the other.
+    sandbox.write("measured.sh", "sh suite.sh \"$1\" \"$2\" \"$3\" 4 t\nprintf '{\"restart-loops\": 1}' > \"$GATE_OUT/measures.json\"\n");
+    let suite = sandbox.read("measured.sh");
+    let measured = gates
+        .replace("'suite.sh', '{junit}', '{shard.index}', '{shard.total}', '4', 't'", "'measured.sh', '{junit}', '{shard.index}', '{shard.total}', '{out}'");
+    let sandbox = repository(&measured, "", "");
+    sandbox.write("measured.sh", &suite);
+    sandbox.commit();
+    for shard in &plan(&sandbox, &["--shards", "2"]).shards {
+        deliver(&sandbox, &shard.id, "1");
+    }
+    merge(&sandbox).exits(70).says("a gate with numbers of its own cannot be split");
+
+    std::fs::remove_dir_all(sandbox.path(".git")).expect("there");
+    sandbox.run(&["plan", "p", "--shards", "2"]).exits(2).says("several machines need one commit");
+}
+
+#[test]
+fn words_behind_dashes_choose_among_the_cases() {
+    let gates = "schema = 1\n[phase.p]\ngates = ['t']\n[gate.t]\nowner = 'me'\nexpect = { min-tests = 5 }\nrun = ['sh', 'suite.sh', '{junit}', '1', '1']\n";
+    let sandbox = repository(gates, "", "");
+    sandbox.run(&["gate", "t", "--", "2", "t"]).exits(0);
+    sandbox.run(&["gate", "t", "--", "0", "t"]).exits(70).says("the report holds no case");
+}

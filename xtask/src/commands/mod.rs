@@ -52,7 +52,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         })),
         Command::Plan(args) => plan::run(place, &args),
         Command::Ci { command } => ci::run(place, &command),
-        Command::Merge(args) => merge::run(place, &args),
+        Command::Merge(args) => Ok(merge::run(place, &args).unwrap_or_else(|error| {
+            say(&format!("error: {error:#}"));
+            Exit::Broken
+        })),
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),
         Command::Baseline { command: BaselineCommand::Accept { gates } } => baseline::accept(place, &gates),

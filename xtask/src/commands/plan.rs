@@ -39,7 +39,8 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
             runs: args.runs,
             jobs: profile.jobs.unwrap_or(cores),
             alone: args.alone,
-            durations: durations(&repository),
+            // A preview looks at the runs here; machines are filled by whatever the history knows.
+            durations: if args.shards.is_some() { durations(&repository) } else { history::durations(&repository.gates) },
             ..Request::default()
         };
         plan(&config, &profile, &request).map(|plan| (plan, profile))
@@ -58,6 +59,10 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Pass);
     };
+    if source(&repository.root).commit.is_none() {
+        say("error: several machines need one commit, and this is no git repository with one\n  hint: git init, and commit");
+        return Ok(Exit::Usage);
+    }
     let shards = shard_plan(&repository, args, (&config, &profile), &plan, count)?;
     let document = serde_json::to_string_pretty(&shards)?;
     if let Some(file) = &args.out {

@@ -63,6 +63,8 @@ pub struct ShardPlan {
     pub source: Source,
     /// Gates that are left out.
     pub skip: Vec<String>,
+    /// Required phases that are not judged (`--alone`).
+    pub unjudged: Vec<String>,
     /// The whole run: what the shards are together.
     pub head: RunStarted,
     /// The shards; never none.
@@ -107,7 +109,8 @@ impl ShardPlan {
             .then(|| if skip.is_empty() { "no gate is planned".to_owned() } else { format!("{} left out", plural(skip.len() as u64, "gate")) });
         let shards = if shards.is_empty() { vec![PlannedShard { id: NONE.to_owned(), ..PlannedShard::default() }] } else { shards };
         let tool = env!("CARGO_PKG_VERSION").to_owned();
-        Self { schema: 1, digest: String::new(), tool, source, skip, head, shards, empty }.sealed()
+        let unjudged = plan.aside.iter().map(|(phase, _)| phase.clone()).collect();
+        Self { schema: 1, digest: String::new(), tool, source, skip, unjudged, head, shards, empty }.sealed()
     }
 
     /// The same with the digest of what it says.
