@@ -192,6 +192,25 @@ fn two_writers_lose_nothing() {
     assert!(store.tally().expect("a tally").iter().all(|case| case.executions == 180));
 }
 
+#[test]
+fn a_new_history_is_made_once_by_whoever_comes_first() {
+    for _ in 0..50 {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("history.sqlite");
+        let start = std::sync::Arc::new(std::sync::Barrier::new(6));
+        let openers = [(); 6].map(|()| {
+            let (file, start) = (file.clone(), start.clone());
+            std::thread::spawn(move || {
+                start.wait();
+                Store::open(&file).and_then(|store| store.runs()).map_err(|cause| cause.to_string())
+            })
+        });
+        for opener in openers {
+            assert_eq!(opener.join().expect("no panic"), Ok(std::collections::BTreeSet::new()));
+        }
+    }
+}
+
 fn import_file(sandbox: &Sandbox, count: u32) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let mut store = Store::open(&folder.path().join("history.sqlite")).expect("opened");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -62,11 +62,7 @@ impl Store {
         if found > schema::VERSION {
             return Err(Fault::Newer { file: file.to_owned(), found });
         }
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-        connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
-        if found < schema::VERSION {
-            schema::migrate(&mut connection).map_err(failed)?;
-        }
+        patiently(|| prepare(&mut connection, found)).map_err(failed)?;
         Ok(Self { connection, file: file.to_owned() })
     }
 
@@ -138,6 +134,30 @@ impl Store {
         }
         transaction.commit()?;
         Ok(true)
+    }
+}
+
+/// Makes a file ready for readers beside a writer, and brings its tables up to date.
+fn prepare(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    if found < schema::VERSION {
+        schema::migrate(connection)?;
+    }
+    Ok(())
+}
+
+/// Tries again while somebody else holds the file. SQLite's own busy timeout is not asked where a reader wants to become a writer, as a
+/// change of the journal mode does: there SQLite says busy at once.
+fn patiently<T>(mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match step() {
+            Err(cause) if cause.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
     }
 }
 
