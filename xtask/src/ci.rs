@@ -17,6 +17,7 @@ const CHECKOUT: &str = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e
 const SETUP_PYTHON: &str = "actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405 # v6.2.0";
 const SETUP_NODE: &str = "actions/setup-node@6044e13b5dc448c55e2357c09f80417699197238 # v6.2.0";
 const UPLOAD: &str = "actions/upload-artifact@b7c566a772e6b6bfb58ed0dc250532a479d7789f # v6.0.0";
+const ATTEST: &str = "actions/attest@1e69f48acb82d1966a394da916b4c1698aa569d6 # v4.2.2";
 const DOWNLOAD: &str = "actions/download-artifact@37930b1c2abaa49bbe596cd826c3c89aef350131 # v7.0.0";
 
 /// Runs, each once: the link to the newest would be followed.
@@ -33,6 +34,10 @@ pub struct Wanted<'a> {
     pub runner: &'a str,
     /// The branch that pull requests go into.
     pub branch: &'a str,
+    /// Profile of the runs.
+    pub profile: Option<&'a str>,
+    /// A job of its own attests what the verdict stands on.
+    pub attests: bool,
     /// How a job gets the program.
     pub install: Option<&'a str>,
     /// The program is built from ./xtask.
@@ -44,6 +49,8 @@ impl Wanted<'_> {
     fn words(&self) -> String {
         let mut words = vec![self.phase.to_owned(), "--shards".to_owned(), self.shards.clone(), "--runner".to_owned(), self.runner.to_owned()];
         words.extend(["--branch".to_owned(), self.branch.to_owned()]);
+        words.extend(self.profile.iter().flat_map(|name| ["--profile".to_owned(), (*name).to_owned()]));
+        words.extend(self.attests.then(|| "--attest".to_owned()));
         words.extend(self.install.iter().flat_map(|command| ["--install".to_owned(), (*command).to_owned()]));
         words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
     }
@@ -72,6 +79,9 @@ pub fn workflow(config: &Config, wanted: &Wanted<'_>) -> String {
     plan_job(&mut out, wanted, runner);
     shard_job(&mut out, config, wanted, runner);
     verdict_job(&mut out, wanted, runner);
+    if wanted.attests {
+        attest_job(&mut out, wanted, runner);
+    }
     out.0
 }
 
@@ -154,6 +164,7 @@ fn plan_job(out: &mut Text, wanted: &Wanted<'_>, runner: &str) {
         out.lines(&[&format!("      - run: {}", quoted(install))]);
     }
     let (phase, shards) = (shell_word(wanted.phase), shell_word(&wanted.shards));
+    let profile = wanted.profile.map(|name| format!(" --profile {}", shell_word(name))).unwrap_or_default();
     out.lines(&[
         "      - name: History of the base branch",
         "        env:",
@@ -167,7 +178,7 @@ fn plan_job(out: &mut Text, wanted: &Wanted<'_>, runner: &str) {
         "          # The history is no evidence: one that cannot be read costs times and quarantine, never a verdict.",
         "          if [ -f \"$RUNNER_TEMP/gates/history.json\" ]; then xtask history import \"$RUNNER_TEMP/gates/history.json\" || rm \"$RUNNER_TEMP/gates/history.json\"; else echo 'no history yet'; fi",
         "      - id: plan",
-        &format!("        run: xtask plan {phase} --shards {shards} --format github-matrix --out \"$RUNNER_TEMP/gates/plan.json\""),
+        &format!("        run: xtask plan {phase}{profile} --shards {shards} --format github-matrix --out \"$RUNNER_TEMP/gates/plan.json\""),
     ]);
     out.upload("plan", "${{ runner.temp }}/gates", false);
 }
@@ -237,6 +248,38 @@ fn verdict_job(out: &mut Text, wanted: &Wanted<'_>, runner: &str) {
     ]);
     out.upload("history", "${{ runner.temp }}/history", true);
     out.upload("verdict-${{ github.run_attempt }}", RUNS, true);
+}
+
+/// Whoever holds the token of a job could attest anything: this one runs nothing of the project, and no other job has the right.
+fn attest_job(out: &mut Text, wanted: &Wanted<'_>, runner: &str) {
+    let branch = wanted.branch.replace('\'', "''");
+    out.lines(&[
+        "  # Vouches for the evidence with the identity of this workflow; runs nothing of the project.",
+        "  attest:",
+        "    needs: verdict",
+        &format!("    if: github.event_name == 'push' && github.ref == 'refs/heads/{branch}'"),
+        &format!("    runs-on: {}", quoted(runner)),
+        "    timeout-minutes: 10",
+        "    permissions:",
+        "      id-token: write # the identity that signs",
+        "      attestations: write # where the attestation is kept",
+        "    steps:",
+        &format!("      - uses: {DOWNLOAD}"),
+        "        with:",
+        "          name: verdict-${{ github.run_attempt }}",
+        "          path: evidence",
+        "      - run: |",
+        "          cp evidence/*/manifest.json manifest.json # fails unless there is exactly one",
+        "          sum=$(sha256sum evidence/*/gates.toml | cut -d ' ' -f 1)",
+        "          jq --arg sum \"$sum\" '{result: (if .exit == 0 then \"PASSED\" else \"FAILED\" end), configuration: [{name: \"gates.toml\", digest: {sha256: $sum}}],",
+        "            passedTests: [.gates[] | select(.verdict == \"pass\") | .id], warnedTests: [],",
+        "            failedTests: [.gates[] | select(.verdict != \"pass\") | .id]}' evidence/*/report.json > predicate.json",
+        &format!("      - uses: {ATTEST}"),
+        "        with:",
+        "          subject-path: manifest.json",
+        "          predicate-type: https://in-toto.io/attestation/test-result/v0.1",
+        "          predicate-path: predicate.json",
+    ]);
 }
 
 /// The words with which a workflow was made, from its own second line.

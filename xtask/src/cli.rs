@@ -1,14 +1,18 @@
 //! The command line: types whose doc comments are the help. Knows no behaviour.
 
 mod cases;
+mod ci;
 mod db;
+mod signoff;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use cases::{BaselineCommand, ExportFormat, FlakesArgs, HistoryCommand, HuntArgs};
+pub use ci::{CiCommand, CiSystem, WorkflowArgs};
 pub use db::{BootstrapArgs, DbCommand, DbTarget, RestoreArgs, SnapshotArgs};
+pub use signoff::{AnchorArgs, EvidenceCommand, ExportArgs, Format, GatesCommand, Recorded, Shown, SignoffArgs, TrustCommand, VerifyArgs, WaiveArgs};
 
 use crate::plan::shard::Count;
 use crate::ui::Output;
@@ -28,6 +32,11 @@ pub struct Cli {
 fn exits() -> String {
     let lines: Vec<String> = crate::model::Exit::ALL.iter().map(|(exit, doc)| format!("  {:>3}  {doc}", exit.code())).collect();
     format!("Exit status of commands that run gates:\n{}", lines.join("\n"))
+}
+
+fn denials() -> String {
+    let lines: Vec<String> = crate::model::Denial::ALL.iter().map(|(denial, doc)| format!("  {:>3}  {doc}", denial.code())).collect();
+    format!("Exit status:\n    0  it holds\n{}", lines.join("\n"))
 }
 
 /// Which repository.
@@ -131,6 +140,32 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Sign the evidence of a run: the release may go on, or may not.
+    #[command(after_help = denials())]
+    Signoff(SignoffArgs),
+    /// Say whether a phase is signed for a commit, from git's objects alone; anything but 0 means: do not deploy.
+    #[command(after_help = denials())]
+    Verify(VerifyArgs),
+    /// Sign-offs, their files, and what others make of them.
+    Evidence {
+        /// What to do.
+        #[command(subcommand)]
+        command: EvidenceCommand,
+    },
+    /// Who may sign what.
+    Trust {
+        /// What to do.
+        #[command(subcommand)]
+        command: TrustCommand,
+    },
+    /// Allow a weaker gate for a time, as a gate-owner.
+    Waive(WaiveArgs),
+    /// What happens to gates.toml.
+    Gates {
+        /// What to do.
+        #[command(subcommand)]
+        command: GatesCommand,
+    },
     /// Print the JSON Schema of gates.toml.
     Schema,
     /// Keeps the machine busy; started by `hunt`.
@@ -211,45 +246,6 @@ pub struct Share {
     /// Attempt of the shard. Default: what GitHub counts, else 1.
     #[arg(long, value_name = "N", requires = "shard", value_parser = clap::value_parser!(u32).range(1..))]
     pub attempt: Option<u32>,
-}
-
-/// What to do with the workflow.
-#[derive(Clone, Debug, Subcommand)]
-pub enum CiCommand {
-    /// Write it from gates.toml.
-    Generate {
-        /// For which CI system.
-        #[command(subcommand)]
-        system: CiSystem,
-    },
-    /// Say whether it is what `ci generate` would write now.
-    Check,
-}
-
-/// A CI system.
-#[derive(Clone, Debug, Subcommand)]
-pub enum CiSystem {
-    /// GitHub Actions: .github/workflows/gates.yml.
-    Github(WorkflowArgs),
-}
-
-/// What a workflow is made of beside gates.toml; it says so itself, and `ci check` reads it there.
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-pub struct WorkflowArgs {
-    /// The phase that a pull request must pass.
-    pub phase: String,
-    /// How many machines at most.
-    #[arg(long, value_name = "auto|N", default_value = "auto")]
-    pub shards: Count,
-    /// Image of the machines.
-    #[arg(long, value_name = "LABEL", default_value = "ubuntu-24.04")]
-    pub runner: String,
-    /// The branch that pull requests go into.
-    #[arg(long, value_name = "NAME", default_value = "main")]
-    pub branch: String,
-    /// How a job gets the program `xtask`. Default: it is built once from ./xtask where there is one, else it has to be on PATH.
-    #[arg(long, value_name = "COMMAND")]
-    pub install: Option<String>,
 }
 
 /// Arguments of `merge`.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Part, Policy, Quarantine, ReportFact, Skip, StepFact, StopCause};
+use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Part, Policy, Quarantine, RELEASE, ReportFact, Skip, StepFact, StopCause};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub enum EventKind {
     ShardTaken(Box<ShardTaken>),
     /// A shard is missing, or what came for it cannot count; the gates that lose their result by it.
     ShardRefused { shard: String, gates: Vec<String>, why: String },
+    /// A file of the run holds what looks like a secret: where, and by which rule.
+    SecretFound { file: String, line: u64, rule: String },
     /// Somebody asked to stop; force is the second time.
     CancelRequested { cause: CancelCause, force: bool },
     /// Something worth a line.
@@ -158,6 +160,13 @@ pub struct RunStarted {
     /// The shard of a plan that this run is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
+}
+
+impl RunStarted {
+    /// Whole phases, in the profile that can be signed or on a machine of CI, from where the files go on.
+    pub fn can_be_evidence(&self) -> bool {
+        self.partial.is_none() && !self.phases.is_empty() && (self.ci || self.profile == RELEASE)
+    }
 }
 
 /// A shard of a plan.

@@ -1,6 +1,10 @@
-//! The state of the source as git sees it. Knows commits and trees, not runs.
+//! The state of the source as git sees it, and what its objects hold. Knows commits and trees, not runs.
+
+mod objects;
 
 use std::path::Path;
+
+pub use objects::{Entry, Fault, Git, short};
 
 use xshell::{Shell, cmd};
 
@@ -20,20 +24,24 @@ pub fn state(root: &Path) -> State {
     if !root.ancestors().any(|folder| folder.join(".git").exists()) {
         return State::default();
     }
-    // Both are asked at once: a run waits for them before its first gate and after its last.
-    let (named, changes) = std::thread::scope(|scope| {
-        let changes = scope.spawn(|| git(root, &["status", "--porcelain=v1", "-z", "--untracked-files=normal"]));
-        (git(root, &["rev-parse", "HEAD", "HEAD^{tree}"]), changes.join().ok().flatten())
+    // All are asked at once: a run waits for them before its first gate and after its last.
+    let (named, changes, flags) = std::thread::scope(|scope| {
+        let changes = scope.spawn(|| git(root, &[&["status", "--porcelain=v1", "-z", "--untracked-files=normal", "--"], OWN].concat()));
+        let flags = scope.spawn(|| git(root, &["ls-files", "-v", "-z"]));
+        (git(root, &["rev-parse", "HEAD", "HEAD^{tree}"]), changes.join().ok().flatten(), flags.join().ok().flatten())
     });
     let named = String::from_utf8_lossy(&named.unwrap_or_default()).trim().to_owned();
     let mut named = named.lines().map(str::to_owned);
     let (commit, tree) = (named.next(), named.next());
+    if flags.is_some_and(|flags| flags.split(|byte| *byte == 0).any(hides_changes)) {
+        return State { dirty: Git::new(root).hidden(commit.as_deref()), commit, tree };
+    }
     if changes.is_some_and(|changes| changes.is_empty()) {
         return State { commit, tree, dirty: None };
     }
     let base = if commit.is_some() { "HEAD" } else { "4b825dc642cb6eb9a060e54bf8d69288fbee4904" };
-    let diff = git(root, &["diff", "--binary", "--no-ext-diff", "--no-textconv", base]).unwrap_or_default();
-    let untracked = git(root, &["ls-files", "--others", "--exclude-standard", "-z"]).unwrap_or_default();
+    let diff = git(root, &[&["diff", "--binary", "--no-ext-diff", "--no-textconv", base, "--"], OWN].concat()).unwrap_or_default();
+    let untracked = git(root, &[&["ls-files", "--others", "--exclude-standard", "-z", "--"], OWN].concat()).unwrap_or_default();
     let mut hasher = blake3::Hasher::new();
     hasher.update(&diff);
     for name in untracked.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
@@ -42,6 +50,14 @@ pub fn state(root: &Path) -> State {
         hasher.update(blake3::hash(&content).as_bytes());
     }
     State { commit, tree, dirty: Some(hasher.finalize().to_hex().to_string()) }
+}
+
+/// Everything but what this program keeps beside the source: sign-offs and trust are no part of what is gated.
+const OWN: &[&str] = &[".", ":(exclude).gates"];
+
+/// An entry of `ls-files -v` whose changes `git status` does not show: assumed unchanged (a small letter) or outside of the work tree.
+fn hides_changes(entry: &[u8]) -> bool {
+    entry.first().is_some_and(|flag| flag.is_ascii_lowercase() || *flag == b'S')
 }
 
 /// What a git command says; none when it cannot be asked.

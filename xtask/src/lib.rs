@@ -27,6 +27,7 @@ pub mod pins;
 pub mod postgres;
 pub mod record;
 // Layer 4: plans and pictures.
+pub mod evidence;
 pub mod history;
 pub mod hunt;
 pub mod plan;
@@ -39,6 +40,9 @@ pub mod baseline;
 pub mod checks;
 pub mod ci;
 pub mod run;
+pub mod weakening;
+// Layer 6: who answers for it.
+pub mod signoff;
 // Layer 7: the command line.
 pub mod cli;
 pub mod commands;

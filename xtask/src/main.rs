@@ -7,7 +7,7 @@ use clap::Parser as _;
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 fn main() -> ExitCode {
     match xtask::commands::run(xtask::cli::Cli::parse()) {
-        Ok(exit) => ExitCode::from(exit.code()),
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(xtask::model::Exit::Usage.code())

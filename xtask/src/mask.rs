@@ -54,6 +54,44 @@ impl Mask {
     }
 }
 
+/// Options whose next word, or whose words behind `=`, are a secret by their name.
+const NAMES: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "api-key", "apikey", "access-key", "credentials"];
+
+/// A command line without what its options and addresses call a secret, whoever wrote it there.
+pub fn redact(words: &[String]) -> Vec<String> {
+    let mut hidden = false;
+    let stars = || "***".to_owned();
+    let redacted = words.iter().map(|word| {
+        if std::mem::take(&mut hidden) && !word.starts_with('-') {
+            return stars();
+        }
+        let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        let plain = name.trim_start_matches('-').to_lowercase().replace('_', "-");
+        let is_secret = NAMES.iter().any(|known| plain == *known || plain.ends_with(&format!("-{known}")));
+        match value {
+            Some(_) if is_secret => format!("{name}=***"),
+            None if is_secret && name.starts_with("--") => {
+                hidden = true;
+                word.clone()
+            }
+            _ => without_password(word),
+        }
+    });
+    redacted.collect()
+}
+
+/// `scheme://user:password@host` without the password.
+fn without_password(word: &str) -> String {
+    let Some(at) = word.find("://").map(|at| at + 3) else { return word.to_owned() };
+    let (front, rest) = word.split_at(at);
+    let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    match authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((user, host)) => format!("{front}{user}:***@{host}{tail}"),
+        None => word.to_owned(),
+    }
+}
+
 /// Holds back what could still become a secret until more bytes or the end arrive.
 #[derive(Debug)]
 pub struct MaskStream<'a> {
@@ -156,6 +194,13 @@ mod tests {
             out.extend(stream.finish());
             assert_eq!(String::from_utf8_lossy(&out), "before *** after hunter2-secre!", "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn command_lines_lose_what_they_call_a_secret() {
+        let words = ["deploy", "--db-password", "hunter2", "--api_key=abc", "TOKEN=x", "postgres://me:pw@host/db", "--tokens", "7", "http://host:80/a@b"];
+        let shown = redact(&words.map(str::to_owned)).join(" ");
+        assert_eq!(shown, "deploy --db-password *** --api_key=*** TOKEN=*** postgres://me:***@host/db --tokens 7 http://host:80/a@b");
     }
 
     #[test]

@@ -8,12 +8,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use exit::Exit;
+pub use exit::{Denial, Exit};
 pub use facts::{AttemptFacts, CaseFact, ReportFact, ReportState, Retries, StepFact};
 pub use rules::{Before, Criterion, Expect, Metric, Operator, Quarantine};
 
 /// Name of the case that stands for an exit status which no report explains.
 pub const UNREPORTED: &str = "unreported failure";
+
+/// The profile whose runs can be signed.
+pub const RELEASE: &str = "release";
 
 /// Why a trial of a hunt is partial.
 pub const PROVOKED: &str = "provoked by hunt";

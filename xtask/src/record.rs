@@ -41,6 +41,8 @@ pub struct Record {
     pub shards: Vec<ShardTaken>,
     /// Shards that are missing or cannot count: shard, gates, why.
     pub refused_shards: Vec<(String, Vec<String>, String)>,
+    /// What looks like a secret in its files: file, line, rule.
+    pub secrets: Vec<(String, u64, String)>,
     /// Notes: gate, text.
     pub notes: Vec<(Option<String>, String)>,
     /// Who stopped the run.
@@ -158,6 +160,7 @@ impl Record {
             EventKind::RepetitionEnded { runs, partial, .. } => self.repeated(runs, partial.as_ref()),
             EventKind::ShardTaken(taken) => self.shards.push((**taken).clone()),
             EventKind::ShardRefused { shard, gates, why } => self.refused_shards.push((shard.clone(), gates.clone(), why.clone())),
+            EventKind::SecretFound { file, line, rule } => self.secrets.push((file.clone(), *line, rule.clone())),
             EventKind::CancelRequested { cause, .. } => {
                 self.cancelled.get_or_insert(*cause);
             }
@@ -304,7 +307,7 @@ impl Record {
         if !self.shards.is_empty() && phase.requires.iter().any(|required| self.requires_red(required)) {
             worst = worse(worst, Verdict::Skipped);
         }
-        if self.criteria(phase).iter().any(|finding| self.is_missed(finding)) {
+        if self.criteria(phase).iter().any(|finding| self.is_missed(finding)) || !self.secrets.is_empty() {
             worst = worse(worst, Verdict::Fail);
         }
         if worst == Verdict::Pass && executed == 0 { Verdict::Skipped } else { worst }
@@ -337,7 +340,7 @@ impl Record {
             Exit::Broken
         } else if install_failed || unserved {
             Exit::Environment
-        } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) || self.misses_criteria() {
+        } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) || self.misses_criteria() || !self.secrets.is_empty() {
             Exit::Fail
         } else if states.iter().all(|(_, state)| state.ended == 0) && !self.is_setup() {
             Exit::Nothing

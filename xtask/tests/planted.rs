@@ -17,24 +17,25 @@ const RATES: [u64; 4] = [1, 5, 20, 50];
 pub(crate) fn planted_python() -> String {
     static PYTHON: OnceLock<String> = OnceLock::new();
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/planted/requirements.lock");
-    PYTHON
-        .get_or_init(|| {
-            let digest = blake3::hash(&std::fs::read(&lock).expect("the lock file")).to_hex();
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("planted-{}", &digest[..12]));
-            let python = folder.join("bin/python");
-            if !folder.join("ready").exists() {
-                let run = |program: &str, args: &[&str]| {
-                    let output = std::process::Command::new(program).args(args).output().expect("it starts");
-                    assert!(output.status.success(), "{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
-                };
-                run(&demo_tool("demo/backend/.venv/bin/python"), &["-m", "venv", "--clear", &folder.display().to_string()]);
-                let lock = lock.display().to_string();
-                run(&python.display().to_string(), &["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", &lock]);
-                std::fs::write(folder.join("ready"), "").expect("written");
-            }
-            python.display().to_string()
-        })
-        .clone()
+    PYTHON.get_or_init(|| locked_python("planted", &lock)).clone()
+}
+
+/// A python with what a lock file names; made where there is none for its digest yet.
+pub(crate) fn locked_python(name: &str, lock: &Path) -> String {
+    let digest = blake3::hash(&std::fs::read(lock).expect("the lock file")).to_hex();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", &digest[..12]));
+    let python = folder.join("bin/python");
+    if !folder.join("ready").exists() {
+        let run = |program: &str, args: &[&str]| {
+            let output = std::process::Command::new(program).args(args).output().expect("it starts");
+            assert!(output.status.success(), "{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        };
+        run(&demo_tool("demo/backend/.venv/bin/python"), &["-m", "venv", "--clear", &folder.display().to_string()]);
+        let lock = lock.display().to_string();
+        run(&python.display().to_string(), &["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", &lock]);
+        std::fs::write(folder.join("ready"), "").expect("written");
+    }
+    python.display().to_string()
 }
 
 /// The seed under which 1, 1, 4 and 10 of the 20 iterations fail.

@@ -208,7 +208,9 @@ fn the_linters_find_nothing_in_any_workflow() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(root.join(".github/workflows")).expect("workflows").flatten().map(|entry| entry.path()).collect();
     let generated = world(GATES, &[]);
     files.push(generated.sandbox.path(".github/workflows/gates.yml"));
-    assert!(files.len() >= 4, "{files:?}");
+    let attesting = world(GATES, &["--profile", "release", "--attest"]);
+    files.push(attesting.sandbox.path(".github/workflows/gates.yml"));
+    assert!(files.len() >= 5, "{files:?}");
     let tools: [&[&str]; 4] = [
         &["zizmor", "--offline", "--quiet"],
         &["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],

@@ -35,11 +35,18 @@ fn text(repository: &Repository, config: &Config, args: &WorkflowArgs) -> Option
         say(&format!("error: there is no phase `{}` in {}\n  hint: known: {}", args.phase, config.file, known.join(", ")));
         return None;
     }
+    if let Some(name) = args.profile.as_ref().filter(|name| !config.profiles.contains_key(*name)) {
+        let known: Vec<&str> = config.profiles.keys().map(String::as_str).collect();
+        say(&format!("error: --profile {name}: there is no such profile\n  hint: known: {}", known.join(", ")));
+        return None;
+    }
     let wanted = Wanted {
         phase: &args.phase,
         shards: args.shards.to_string(),
         runner: &args.runner,
         branch: &args.branch,
+        profile: args.profile.as_deref(),
+        attests: args.attest,
         install: args.install.as_deref(),
         builds: args.install.is_none() && repository.root.join("xtask/Cargo.toml").is_file(),
     };

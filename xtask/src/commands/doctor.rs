@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ambient, load, print, repository, surroundings};
+use super::{ambient, load, print, repository, surroundings, trust};
 use crate::cli::Place;
 use crate::config::{self, Config};
 use crate::model::Exit;
@@ -72,11 +72,22 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
             }
         }
     }
+    signing(place);
     let free = rustix::fs::statvfs(&config.root).map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
     let verdict = if free < SHORT { "warn" } else { "ok" };
     let hint = if free < SHORT { "\n  hint: `runs prune` removes old runs" } else { "" };
     print(&format!("{verdict:<5} disk: {} free{hint}", size(free)));
     Ok(exit)
+}
+
+/// Whether the phases of the policy can be signed by those who are free to. It keeps no gate from starting.
+fn signing(place: &Place) {
+    match trust::problems(place) {
+        Ok(None) => {}
+        Ok(Some(problems)) if problems.is_empty() => print("ok    trust: every phase of the policy can be signed"),
+        Ok(Some(problems)) => problems.iter().for_each(|why| print(&format!("warn  trust: {why}\n  hint: docs/signoff.md; `trust check` looks again"))),
+        Err(denied) => print(&format!("warn  trust: {denied}")),
+    }
 }
 
 /// Services get free ports of this machine.

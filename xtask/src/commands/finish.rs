@@ -3,7 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::remember;
+use crate::event::Event;
+use crate::evidence::{self, Manifest};
 use crate::history::Lesson;
 use crate::journal;
 use crate::model::{Exit, Label};
@@ -46,17 +51,53 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof) -> Finished {
         record.head.run.clone_from(&run.id);
     }
     let cases = load(&mut record, run, proof);
-    for format in FORMATS {
+    let sealed = sealed(run);
+    for format in FORMATS.iter().filter(|format| !sealed.contains(format.file)) {
         let made = (format.render)(&record, &cases).and_then(|bytes| write_atomic(&run.file(format.file), &bytes).map_err(|cause| cause.to_string()));
         if let Err(cause) = made {
             faults.push(format!("failed to write {}: {cause}", format.file));
         }
     }
+    faults.extend(seal(run, &record, &readout.events, &sealed).err());
     // Read back: it was just made, or is named among the faults.
     let summary = std::fs::read_to_string(run.file("summary.md")).unwrap_or_default();
     let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
     let lesson = remember::lesson(&record, &cases);
     Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest, summary, lesson }
+}
+
+/// The reports of a run that is as it was sealed, file by file: it is shown as that, also by a newer version of this program.
+fn sealed(run: &RunDir) -> BTreeSet<String> {
+    let manifest = std::fs::read(run.file("manifest.json")).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+    let Some(manifest) = manifest.filter(|manifest| evidence::check(run, manifest).is_ok()) else { return BTreeSet::new() };
+    let names = FORMATS.iter().map(|format| format.file).chain(["tally.jsonl"]);
+    names.filter(|name| manifest.file(name).is_some()).map(str::to_owned).collect()
+}
+
+/// The tally and the manifest of a run that has just ended, where it can become evidence.
+fn seal(run: &RunDir, record: &Record, events: &[Event], sealed: &BTreeSet<String>) -> Result<(), String> {
+    let has_manifest = run.file("manifest.json").exists();
+    if !record.ended || !record.head.can_be_evidence() || (has_manifest && sealed.contains("tally.jsonl")) {
+        return Ok(());
+    }
+    write_atomic(&run.file("tally.jsonl"), &evidence::tally(events)).map_err(|cause| format!("failed to write tally.jsonl: {cause}"))?;
+    if has_manifest {
+        return Ok(()); // what was sealed and then changed stays visible as that
+    }
+    let started = OffsetDateTime::parse(&record.head.wall, &Rfc3339).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let ended = started + std::time::Duration::from_millis(record.at);
+    let ended = ended.replace_nanosecond(0).unwrap_or(ended).format(&Rfc3339).unwrap_or_default();
+    evidence::seal(run, record, &ended, &run_uri()).map(|_| ())
+}
+
+/// The address of the job of a CI system that this is.
+fn run_uri() -> String {
+    let ambient = super::ambient();
+    let part = |name: &str| ambient.get(name).filter(|value| !value.is_empty());
+    match (part("GITHUB_SERVER_URL"), part("GITHUB_REPOSITORY"), part("GITHUB_RUN_ID"), part("GITHUB_RUN_ATTEMPT")) {
+        (Some(server), Some(repository), Some(run), Some(attempt)) => format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"),
+        _ => String::new(),
+    }
 }
 
 fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {

@@ -14,8 +14,9 @@ use super::start::{Ready, Task};
 use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
 use crate::cli::{Cli, Command, Place};
 use crate::event::{EventKind, Refusal, RunStarted, When};
+use crate::evidence;
 use crate::journal::Journal;
-use crate::mask::Mask;
+use crate::mask::{Mask, redact};
 use crate::model::{CancelCause, End, Exit};
 use crate::pins::Ambient;
 use crate::postgres::home::Home;
@@ -158,7 +159,7 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     let listener =
         listen::start(inbox, journal, choose(output, screen(show_colour, &ambient, &folder)), stop_sender.clone()).context("failed to start the listener")?;
     let mask = Mask::new(url_password(&task).iter().map(String::as_str));
-    let argv: Vec<String> = argv.iter().map(|word| mask.text(&word.to_string_lossy())).collect();
+    let argv: Vec<String> = redact(&argv.iter().map(|word| mask.text(&word.to_string_lossy())).collect::<Vec<_>>());
     let mut teller = tokio.block_on(async { Teller::new(events) });
     {
         let _inside = tokio.enter();
@@ -200,6 +201,7 @@ fn run_ready(
     stop: tokio::sync::mpsc::UnboundedReceiver<CancelCause>,
 ) {
     let Ready { head, plan, course, site, tools, warnings } = ready;
+    let can_be_evidence = head.can_be_evidence();
     teller.tell(EventKind::RunStarted(Box::new(head)));
     for warning in warnings {
         teller.tell(EventKind::Noted { gate: None, text: warning });
@@ -225,9 +227,20 @@ fn run_ready(
         Err(cause) => teller.tell(EventKind::RunRefused { cause: Refusal::Environment, problems: vec![format!("failed to start threads: {cause}")] }),
     }
     crate::run::os::lock(&site.probes).save();
+    if can_be_evidence {
+        for found in look_for_secrets(&site.run) {
+            teller.tell(found);
+        }
+    }
     let after = start::source(&repository.root);
     teller.tell(EventKind::SourceRead { when: When::End, source: after });
     teller.tell(EventKind::RunEnded {});
+}
+
+/// What becomes evidence must hold no secret. A folder that cannot be looked through is no evidence either.
+pub(super) fn look_for_secrets(run: &RunDir) -> Vec<EventKind> {
+    let leaks = evidence::scan(run).unwrap_or_else(|why| vec![evidence::Leak { file: ".".to_owned(), line: 0, rule: format!("not looked through: {why}") }]);
+    leaks.into_iter().map(|evidence::Leak { file, line, rule }| EventKind::SecretFound { file, line, rule }).collect()
 }
 
 /// Where a run is shown.

@@ -44,7 +44,11 @@ pub(super) fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<Exit> {
     let id = gate::new_run_id();
     let folder = repository.gates.create_run(&id).with_context(|| format!("failed to create {}", repository.gates.run(&id).path().display()))?;
     let head = head(&repository, &plan, &folder, in_ci(&ambient))?;
-    let merged = merge(&plan, &deliveries, &folder, head, &baseline.gates).context("failed to bring the shards together")?;
+    let can_be_evidence = head.can_be_evidence();
+    let mut merged = merge(&plan, &deliveries, &folder, head, &baseline.gates).context("failed to bring the shards together")?;
+    if can_be_evidence {
+        add_secrets(&mut merged.events, &folder);
+    }
     let mut journal = Journal::create(&folder.journal()).context("failed to create the journal")?;
     let alive = std::fs::File::open(folder.journal()).context("failed to open the journal")?;
     alive.try_lock().context("failed to lock the journal")?;
@@ -72,6 +76,13 @@ pub(super) fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<Exit> {
     }
     gate::end(&repository, &finished, args.output, show_colour);
     Ok(finished.exit)
+}
+
+/// What the shards brought becomes evidence: secrets in it are told before the end.
+fn add_secrets(events: &mut Vec<Event>, folder: &RunDir) {
+    let Some(end) = events.pop() else { return };
+    let kinds = gate::look_for_secrets(folder).into_iter().chain([end.kind]);
+    events.extend(kinds.zip(end.seq..).map(|(kind, seq)| Event { seq, at: end.at, kind }));
 }
 
 /// The merged run's own head: the plan's, and what is true here.

@@ -8,10 +8,12 @@ mod check;
 mod ci;
 mod db;
 mod doctor;
+mod evidence;
 mod explain;
 mod finish;
 mod flakes;
 mod gate;
+mod gates;
 mod history;
 mod hunt;
 mod junit;
@@ -22,10 +24,16 @@ mod plan;
 mod remember;
 mod report;
 mod runs;
+mod scene;
 mod schema;
 mod share;
+mod signoff;
 mod start;
+mod statement;
 mod surroundings;
+mod trust;
+mod verify;
+mod waive;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,8 +47,22 @@ use crate::model::Exit;
 use crate::pins::Ambient;
 use crate::rundir::GatesDir;
 
-/// Runs a command.
-pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+/// Runs a command; gives back its exit status.
+pub fn run(cli: Cli) -> anyhow::Result<u8> {
+    let place = &cli.place;
+    match &cli.command {
+        Command::Signoff(args) => signoff::run(place, args),
+        Command::Verify(args) => verify::run(place, args),
+        Command::Evidence { command } => evidence::run(place, command),
+        Command::Trust { command } => trust::run(place, command),
+        Command::Waive(args) => waive::run(place, args),
+        Command::Gates { command } => gates::run(place, command),
+        _ => run_gates(cli).map(Exit::code),
+    }
+}
+
+/// Commands whose exit status is that of gates.
+fn run_gates(cli: Cli) -> anyhow::Result<Exit> {
     let place = &cli.place;
     match cli.command {
         Command::Gate(args) => gate::guarded(place, args.output),
@@ -73,6 +95,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Ok(Exit::Pass)
         }
         Command::Schema => schema::run(),
+        // These have a table of their own.
+        Command::Signoff(_) | Command::Verify(_) | Command::Evidence { .. } | Command::Trust { .. } | Command::Waive(_) | Command::Gates { .. } => {
+            Ok(Exit::Usage)
+        }
     }
 }
 
@@ -114,7 +140,7 @@ pub(crate) fn check_specs() -> Vec<CheckSpec> {
 
 /// Who reads gates.toml here and today.
 pub(crate) fn caller<'c>(checks: &'c [CheckSpec], ambient: &Ambient) -> config::Caller<'c> {
-    config::Caller { checks, in_ci: in_ci(ambient), today: time::OffsetDateTime::now_utc().date() }
+    config::Caller { checks, in_ci: in_ci(ambient), today: time::OffsetDateTime::now_utc().date(), elsewhere: false }
 }
 
 /// Loads the configuration; its problems are printed and become exit 2.

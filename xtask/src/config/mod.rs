@@ -264,12 +264,14 @@ pub struct Caller<'a> {
     pub in_ci: bool,
     /// The day against which expiry is judged.
     pub today: time::Date,
+    /// The files that it names are not looked for: a manifest of another commit is read.
+    pub elsewhere: bool,
 }
 
 impl Default for Caller<'_> {
     /// No checks, no CI, the first day of 2026: what tests mean.
     fn default() -> Self {
-        Self { checks: &[], in_ci: false, today: time::macros::date!(2026 - 01 - 01) }
+        Self { checks: &[], in_ci: false, today: time::macros::date!(2026 - 01 - 01), elsewhere: false }
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn resolve(input: Input<'_>, mended: toml::Table, problems: &mut Vec<
     version(&said, &mut report);
     ids(&said, &mut report);
     let profiles = profile::resolve(&said, &mut report);
-    let runtimes = said.runtime.iter().filter_map(|(id, runtime)| resolve_runtime(id, runtime, input.root, &mut report)).map(|r| (r.id.clone(), r)).collect();
+    let runtimes = said.runtime.iter().filter_map(|(id, runtime)| resolve_runtime(id, runtime, input, &mut report)).map(|r| (r.id.clone(), r)).collect();
     let (services, databases) = resolve_services::resolve(&said, input, &mut report);
     let mut gates = gates::resolve(&said, input, &mut report);
     for (gate, entries) in quarantine::resolve(&said, input, &mut report) {
@@ -153,7 +153,7 @@ fn ids(said: &GatesToml, report: &mut Report<'_>) {
     }
 }
 
-fn resolve_runtime(id: &str, said: &super::schema::Runtime, root: &Path, report: &mut Report<'_>) -> Option<Runtime> {
+fn resolve_runtime(id: &str, said: &super::schema::Runtime, input: Input<'_>, report: &mut Report<'_>) -> Option<Runtime> {
     let path = |key| ["runtime", id, key];
     let kind = said.kind.or(match id {
         "python" => Some(RuntimeKind::Python),
@@ -169,7 +169,7 @@ fn resolve_runtime(id: &str, said: &super::schema::Runtime, root: &Path, report:
             report.inside(&path(key), value);
         }
     }
-    for file in std::iter::once(&said.pin).chain(&said.lockfiles).filter(|file| !root.join(file).is_file()) {
+    for file in std::iter::once(&said.pin).chain(&said.lockfiles).filter(|file| !input.caller.elsewhere && !input.root.join(file).is_file()) {
         let key = if *file == said.pin { "pin" } else { "lockfiles" };
         report.push(&path(key), format!("there is no file `{file}`"), "create it, or name the file that is there");
     }

@@ -6,7 +6,7 @@ pub mod shard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Config, Gate, LockUse, Phase, Profile, StepRun};
+use crate::config::{Config, Gate, LockUse, Phase, Profile, StepRun, Template};
 use crate::event::{PlannedGate, PlannedPhase};
 use crate::model::{Expect, JobId, PROVOKED, Part};
 use crate::text::closest;
@@ -294,7 +294,10 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
 pub fn shown(gate: &Gate) -> String {
     let Some(step) = gate.steps.first() else { return String::new() };
     match &step.run {
-        StepRun::Argv(words) => words.iter().map(|word| crate::text::shell_word(&word.source())).collect::<Vec<_>>().join(" "),
+        StepRun::Argv(words) => {
+            let words = crate::mask::redact(&words.iter().map(Template::source).collect::<Vec<_>>());
+            words.iter().map(|word| crate::text::shell_word(word)).collect::<Vec<_>>().join(" ")
+        }
         StepRun::Shell(script) => format!("sh: {}", crate::text::first_line(script)),
         StepRun::Check { name, .. } => format!("check {name}"),
     }

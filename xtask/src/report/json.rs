@@ -41,6 +41,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         "services": record.services,
         "credited": record.credited,
         "unjudged": record.unjudged,
+        "secrets": record.secrets.iter().map(|(file, line, rule)| json!({ "file": file, "line": line, "rule": rule })).collect::<Vec<_>>(),
         "phases": phases,
         "gates": gates,
         "labels": { "stable": stable, "flaky": flaky, "failing": failing, "unclassified": unclassified },

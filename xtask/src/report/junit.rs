@@ -29,6 +29,16 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         let cases = record.refused_shards.iter().enumerate().map(case).collect();
         suites.push(OutSuite { name: "shards".to_owned(), cases, properties: Vec::new() });
     }
+    if !record.secrets.is_empty() {
+        let case = |(index, (file, line, rule)): (usize, &(String, u64, String))| OutCase {
+            name: format!("{file}:{line}"),
+            kind: "gate.secret".to_owned(),
+            outcome: Outcome::Failed,
+            ..refusal(index, &format!("it looks like a secret: {rule}"))
+        };
+        let cases = record.secrets.iter().enumerate().map(case).collect();
+        suites.push(OutSuite { name: "secrets".to_owned(), cases, properties: Vec::new() });
+    }
     if !record.ended {
         let why = if suites.is_empty() { "the journal holds no plan" } else { "the run was cut before its end" };
         let cut = OutCase { name: "the run ended".to_owned(), kind: "gate.run-cut".to_owned(), ..refusal(0, why) };

@@ -17,6 +17,22 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
     Ok(out.into_bytes())
 }
 
+/// What makes the whole run red, and attempts of shards that were not green.
+fn broken(out: &mut String, record: &Record) -> std::fmt::Result {
+    for (file, line, rule) in &record.secrets {
+        writeln!(out, "- **secret** {}:{line}: {}", text(file), text(rule))?;
+    }
+    for (shard, _, why) in &record.refused_shards {
+        writeln!(out, "- **broken** shard {}: {}", text(shard), text(why))?;
+    }
+    for taken in &record.shards {
+        for (attempt, _, red) in taken.superseded.iter().filter(|(_, _, red)| !red.is_empty()) {
+            writeln!(out, "- shard {}: attempt {} counts; attempt {attempt} was not green: {}", text(&taken.shard), taken.attempt, text(&red.join(", ")))?;
+        }
+    }
+    Ok(())
+}
+
 fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result {
     writeln!(out, "# gate {}\n", text(&record.head.targets.join(" ")))?;
     for phase in &record.head.phases {
@@ -32,14 +48,7 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
         }
         writeln!(out)?;
     }
-    for (shard, _, why) in &record.refused_shards {
-        writeln!(out, "- **broken** shard {}: {}", text(shard), text(why))?;
-    }
-    for taken in &record.shards {
-        for (attempt, _, red) in taken.superseded.iter().filter(|(_, _, red)| !red.is_empty()) {
-            writeln!(out, "- shard {}: attempt {} counts; attempt {attempt} was not green: {}", text(&taken.shard), taken.attempt, text(&red.join(", ")))?;
-        }
-    }
+    broken(out, record)?;
     writeln!(out, "run {} · profile {} · {}\n", record.head.run, record.head.profile, runtimes(record))?;
     writeln!(out, "| verdict | gate | owner | iterations | time | why |\n| --- | --- | --- | --- | --- | --- |")?;
     for gate in &record.head.gates {

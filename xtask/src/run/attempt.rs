@@ -20,7 +20,7 @@ use super::words::{Values, argv, check_words, is_last};
 use crate::compose::engine;
 use crate::config::{Gate, Placeholder, Step, StepRun};
 use crate::event::{FoundBy, ProcStarted};
-use crate::mask::Mask;
+use crate::mask::{Mask, redact};
 use crate::model::{AttemptFacts, End, JobId, StepFact, StopCause};
 use crate::process::follow::{Follower, part};
 use crate::process::pipe::MaskingPipe;
@@ -222,7 +222,7 @@ fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: &[String], log: &
     let started = ProcStarted {
         job: place.job.clone(),
         step: step.name.clone(),
-        argv: shown.iter().map(|word| place.mask.text(word)).collect(),
+        argv: redact(&shown.iter().map(|word| place.mask.text(word)).collect::<Vec<_>>()),
         env_names: spec.env.keys().cloned().collect(),
         exe: spec.exe.display().to_string(),
         cwd: step.cwd.clone(),

@@ -15,6 +15,7 @@ use super::supplies::{Short, log_file, marker};
 use super::{instances, reports};
 use crate::config::{Database, DatabaseUse, EMPTY, MIGRATED, Placeholder};
 use crate::event::{EventKind, ProcStarted};
+use crate::mask::redact;
 use crate::model::{End, MIGRATE};
 use crate::postgres::Server;
 use crate::process::follow::part;
@@ -166,7 +167,7 @@ fn command(place: &Place<'_>, spec: &Spec, words: &[String], cwd: &str, log: &Fi
     let started = ProcStarted {
         job: place.job.clone(),
         step: MIGRATE.to_owned(),
-        argv: words.to_vec(),
+        argv: redact(words),
         env_names: spec.env.keys().cloned().collect(),
         exe: spec.exe.display().to_string(),
         cwd: cwd.to_owned(),

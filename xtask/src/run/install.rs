@@ -12,6 +12,7 @@ use super::launch::Told;
 use super::os::{Control, Line, Site, lock, marker};
 use crate::config::Runtime;
 use crate::event::{Installed, ProcStarted, RuntimeFound};
+use crate::mask::redact;
 use crate::model::{End, JobId, Policy, StepFact};
 use crate::pins::{self, Interpreter};
 use crate::process::follow::{Follower, part};
@@ -145,7 +146,7 @@ fn command(
     let proc = ProcStarted {
         job: job.clone(),
         step: step.clone(),
-        argv: words.to_vec(),
+        argv: redact(words),
         env_names: spec.env.keys().cloned().collect(),
         exe: spec.exe.display().to_string(),
         cwd: runtime.cwd.clone(),

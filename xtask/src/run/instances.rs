@@ -12,6 +12,7 @@ use super::os::Site;
 use super::supplies::{Short, log_file, marker, refused};
 use crate::config::{Field, Placeholder, Probe, Process, Template};
 use crate::event::{EventKind, ServiceReady};
+use crate::mask::redact;
 use crate::postgres::free_port;
 use crate::process::spawn::Spec;
 use crate::rundir::{RunDir, file_ref};
@@ -163,7 +164,7 @@ fn start_once(place: &Place<'_>, process: &Process, name: &str, needs: &[&Starte
         Probe::Line(pattern) => Asked::Line(regex_lite::Regex::new(pattern).map_err(|cause| cause.to_string())?),
     };
     let mask = site.mask(&process.secrets);
-    let shown = mask.text(&argv.join(" "));
+    let shown = mask.text(&redact(&argv).join(" "));
     let stopped = || place.control.stop.load(Ordering::Acquire);
     let log = log_file(site, &RunDir::service_log(name))?;
     let (timeout, grace) = (process.ready.timeout, process.grace);

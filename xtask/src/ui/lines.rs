@@ -3,7 +3,7 @@
 
 use console::{Style, measure_text_width, truncate_str};
 
-use crate::event::{Event, EventKind, Installed, PlannedGate, ServiceReady, ShardTaken};
+use crate::event::{Event, EventKind, Installed, PlannedGate, RunStarted, ServiceReady, ShardTaken};
 use crate::model::{JobId, Label, Skip, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
@@ -44,12 +44,12 @@ impl Grammar {
     /// What an event has to say to a person; often nothing.
     pub fn lines(self, event: &Event, record: &Record) -> Vec<String> {
         match &event.kind {
-            EventKind::RunStarted(head) => {
-                let partial = head.partial.as_ref().map(|why| format!(" · partial: {why}")).unwrap_or_default();
-                let what = if head.targets.is_empty() { "set-up".to_owned() } else { format!("gate {}", head.targets.join(" ")) };
-                vec![format!(" {what} · run {} · profile {}{partial}", short(&head.run), head.profile)]
-            }
-            EventKind::RunRefused { .. } | EventKind::SourceRead { .. } | EventKind::RunEnded {} | EventKind::FileKept { .. } => Vec::new(),
+            EventKind::RunStarted(head) => vec![started(head)],
+            EventKind::RunRefused { .. }
+            | EventKind::SecretFound { .. }
+            | EventKind::SourceRead { .. }
+            | EventKind::RunEnded {}
+            | EventKind::FileKept { .. } => Vec::new(),
             EventKind::PhaseCredited { phase, run } => vec![self.line("credited", &format!("requires {phase}: pass in run {}", short(run)))],
             EventKind::PhaseUnjudged { phase } => vec![self.line("note", &format!("requires {phase}: not judged"))],
             EventKind::RuntimeFound(found) => {
@@ -160,6 +160,12 @@ pub fn shard(taken: &ShardTaken) -> String {
     });
     let times = format!("{} where {} were expected", millis(taken.took), millis(taken.expected));
     format!("{}  attempt {}, run {}, {times}{}", taken.shard, taken.attempt, short(&taken.run), earlier.collect::<String>())
+}
+
+fn started(head: &RunStarted) -> String {
+    let partial = head.partial.as_ref().map(|why| format!(" · partial: {why}")).unwrap_or_default();
+    let what = if head.targets.is_empty() { "set-up".to_owned() } else { format!("gate {}", head.targets.join(" ")) };
+    format!(" {what} · run {} · profile {}{partial}", short(&head.run), head.profile)
 }
 
 fn service(ready: &ServiceReady) -> String {

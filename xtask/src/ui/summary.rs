@@ -110,6 +110,12 @@ pub fn summary(record: &Record, tally: &Tally, grammar: Grammar) -> Vec<String> 
     for (shard, _, why) in &record.refused_shards {
         lines.push(grammar.line("BROKEN", &format!("shard {shard}: {why}")));
     }
+    for (file, line, rule) in &record.secrets {
+        lines.push(grammar.line("FAIL", &format!("{file}:{line} holds what looks like a secret: {rule}")));
+    }
+    if !record.secrets.is_empty() {
+        lines.push(grammar.line("hint", "name its variable in `secrets` of the gate, which masks it, or keep it out of what the gate prints and reports"));
+    }
     failures(record, tally, grammar, &mut lines);
     quarantined(record, grammar, &mut lines);
     if record.refused.is_none() && !record.is_setup() {
