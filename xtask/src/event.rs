@@ -251,6 +251,9 @@ pub struct PlannedGate {
     pub cwd: String,
     /// Milliseconds from history, if there are samples.
     pub estimate: Option<u64>,
+    /// Earlier runs, the oldest first: milliseconds of an iteration, and whether it was green.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<(u64, bool)>,
     /// The part of it that this run has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,

@@ -29,6 +29,8 @@ pub struct Record {
     pub runtimes: Vec<RuntimeFound>,
     /// Services and database servers that came up.
     pub services: Vec<ServiceReady>,
+    /// When services and servers answered, from their start on, and until when: instance, milliseconds.
+    pub spans: Vec<(String, u64, Option<u64>)>,
     /// Set-ups that ended.
     pub installs: BTreeMap<String, Installed>,
     /// Required phases that another run judged: phase, run.
@@ -130,7 +132,11 @@ impl Record {
             EventKind::PhaseCredited { phase, run } => self.credited.push((phase.clone(), run.clone())),
             EventKind::PhaseUnjudged { phase } => self.unjudged.push(phase.clone()),
             EventKind::RuntimeFound(found) => self.runtimes.push((**found).clone()),
-            EventKind::ServiceReady(ready) => self.services.push((**ready).clone()),
+            EventKind::ServiceReady(ready) => {
+                self.services.push((**ready).clone());
+                self.spans.push((ready.instance.clone(), event.at.saturating_sub(ready.took), None));
+            }
+            EventKind::ServiceEnded { instance, .. } => self.served(instance, event.at),
             EventKind::InstallEnded { runtime, result } => {
                 self.installs.insert(runtime.clone(), result.clone());
             }
@@ -167,7 +173,7 @@ impl Record {
             EventKind::Noted { gate, text } => self.notes.push((gate.clone(), text.clone())),
             EventKind::RunEnded {} => self.ended = true,
             EventKind::ToolFound { .. } | EventKind::ProcStarted(_) | EventKind::ProcSlow { .. } => {}
-            EventKind::ServiceFailed { .. } | EventKind::ServiceEnded { .. } | EventKind::TemplateBuilt { .. } | EventKind::DatabaseReady { .. } => {}
+            EventKind::ServiceFailed { .. } | EventKind::TemplateBuilt { .. } | EventKind::DatabaseReady { .. } => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! The only room that knows a file name of `.gates/`: run folders, logs, reports, caches, and writing without halves.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::model::{FileRef, JobId};
@@ -128,6 +128,20 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// The last lines of a log, at most 4 KiB; nothing where it cannot be read.
+    pub fn end_of(&self, log: &FileRef) -> String {
+        const MOST: u64 = 4096;
+        let read = File::open(self.file(&log.path)).and_then(|mut file| {
+            file.seek(SeekFrom::Start(log.size.saturating_sub(MOST)))?;
+            let mut bytes = Vec::new();
+            file.take(MOST).read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let text = String::from_utf8_lossy(&read.unwrap_or_default()).into_owned();
+        // A line whose beginning is missing is none.
+        let front = if log.size > MOST { text.find('\n').map_or(0, |at| at + 1) } else { 0 };
+        text[front..].trim_end().to_owned()
+    }
+
     /// A run folder that lies somewhere else.
     pub fn at(path: &Path) -> Option<Self> {
         let id = path.file_name()?.to_string_lossy().into_owned();

@@ -158,7 +158,7 @@ fn registries_hold_every_file() {
     assert_eq!(checks, files_of("xtask/src/checks"));
     assert!(CHECKS.iter().all(|check| !check.doc.is_empty() && check.spec.keys.iter().all(|key| !key.doc.is_empty())));
     let mut formats: BTreeSet<String> = FORMATS.iter().map(|format| format.name.to_owned()).collect();
-    formats.insert("cases".to_owned());
+    formats.extend(["cases", "timeline"].map(str::to_owned));
     assert_eq!(formats, files_of("xtask/src/report"));
     let sorted = |names: Vec<&str>| names.windows(2).all(|pair| pair[0] < pair[1]);
     assert!(sorted(FORMATS.iter().map(|format| format.name).collect()) && sorted(CHECKS.iter().map(|check| check.spec.name).collect()));

@@ -254,7 +254,7 @@ fn gate_rows() -> Vec<Row> {
         row("gate.*.runs", g(ok), g(&format!("{ok}\nruns = 2")), iterations, ("1", "2")),
         row("gate.*.junit", g(ok), g(&format!("{ok}\njunit = ['absent.xml']")), exit, ("0", "70")),
         row("gate.*.shards", g(SPLIT), g(&format!("{SPLIT}\nshards = 2")), machines, ("1", "2")),
-        row("gate.*.artifacts", g(ok), g(&format!("{ok}\nartifacts = ['sub/*']")), kept, ("6", "7")),
+        row("gate.*.artifacts", g(ok), g(&format!("{ok}\nartifacts = ['sub/*']")), kept, ("7", "8")),
         row("gate.*.expect.min-tests", expecting(SKIPS), expecting(&format!("min-tests = 2, {SKIPS}")), exit, ("0", "1")),
         row("gate.*.expect.cases", expecting(SKIPS), expecting(&format!("{SKIPS}, cases = [{{ match = 'z' }}]")), exit, ("0", "1")),
         row(

@@ -17,6 +17,7 @@ mod key_criteria;
 mod key_supplies;
 mod keys;
 mod office;
+mod page;
 mod pins;
 mod planted;
 mod processes;

@@ -40,7 +40,7 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
             jobs: profile.jobs.unwrap_or(cores),
             alone: args.alone,
             // A preview looks at the runs here; machines are filled by whatever the history knows.
-            durations: if args.shards.is_some() { durations(&repository) } else { history::durations(&repository.gates) },
+            durations: if args.shards.is_some() { durations(&repository) } else { history::recent(&repository.gates).durations },
             ..Request::default()
         };
         plan(&config, &profile, &request).map(|plan| (plan, profile))
@@ -97,7 +97,7 @@ fn shard_plan(repository: &Repository, args: &PlanArgs, (config, profile): (&Con
 
 /// Milliseconds by gate: of every run that the history knows, wherever it ran, else of the runs here.
 fn durations(repository: &Repository) -> BTreeMap<String, u64> {
-    let mut known = history::durations(&repository.gates);
+    let mut known = history::recent(&repository.gates).durations;
     match remember::caught_up(repository).and_then(|store| store.durations()) {
         Ok(stored) => known.extend(stored),
         Err(fault) => say(&format!("note: times come from the runs here alone: {fault}")),

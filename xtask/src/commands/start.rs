@@ -294,6 +294,7 @@ fn gate_plan(
     pins: &mut Pins<'_>,
     head: &mut RunStarted,
 ) -> Result<Plan, (Refusal, String)> {
+    let recent = history::recent(&repository.gates);
     let mut request = Request {
         targets: args.targets.clone(),
         skip: args.skip.clone(),
@@ -302,7 +303,8 @@ fn gate_plan(
         alone: args.alone,
         extra: args.extra.clone(),
         provoked: args.provoked.is_some(),
-        durations: history::durations(&repository.gates),
+        durations: recent.durations,
+        recent: recent.runs,
         ..Request::default()
     };
     if args.failed {

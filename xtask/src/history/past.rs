@@ -66,22 +66,41 @@ pub fn past(gates: &GatesDir, id: &str) -> Past {
     Past { id: id.to_owned(), report, bytes: 0, age }
 }
 
-/// Median milliseconds of an iteration by gate, from the newest runs that have one.
-pub fn durations(gates: &GatesDir) -> BTreeMap<String, u64> {
+/// What the newest runs say of each gate.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    /// Median milliseconds of a green iteration.
+    pub durations: BTreeMap<String, u64>,
+    /// Runs, the oldest first: mean milliseconds of an iteration, and whether the gate was green.
+    pub runs: BTreeMap<String, Vec<(u64, bool)>>,
+}
+
+/// Durations and colours by gate, from the newest runs.
+pub fn recent(gates: &GatesDir) -> Recent {
+    let mut recent = Recent::default();
     let mut samples: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for past in runs(gates).into_iter().take(10) {
         let Some(report) = past.report.filter(|report| report["partial"] != crate::model::PROVOKED && report["shard"].is_null()) else { continue };
         for gate in report["gates"].as_array().into_iter().flatten() {
             let (Some(id), Some(iterations)) = (gate["id"].as_str(), gate["iterations"].as_array()) else { continue };
-            let took = iterations.iter().filter(|one| one["verdict"] == "pass").filter_map(|one| one["took_ms"].as_u64());
-            samples.entry(id.to_owned()).or_default().extend(took);
+            let took = |wanted: fn(&str) -> bool| {
+                let ran = iterations.iter().filter(move |one| one["verdict"].as_str().is_some_and(wanted));
+                ran.filter_map(|one| one["took_ms"].as_u64()).collect::<Vec<u64>>()
+            };
+            samples.entry(id.to_owned()).or_default().extend(took(|verdict| verdict == "pass"));
+            let ran = took(|verdict| matches!(verdict, "pass" | "fail"));
+            if !ran.is_empty() {
+                let mean = ran.iter().sum::<u64>() / ran.len() as u64;
+                recent.runs.entry(id.to_owned()).or_default().insert(0, (mean, gate["verdict"] == "pass"));
+            }
         }
     }
     let median = |mut values: Vec<u64>| {
         values.sort_unstable();
         values.get(values.len() / 2).copied()
     };
-    samples.into_iter().filter_map(|(id, values)| Some((id, median(values)?))).collect()
+    recent.durations = samples.into_iter().filter_map(|(id, values)| Some((id, median(values)?))).collect();
+    recent
 }
 
 /// What a run must have been for a phase to count again.

@@ -35,6 +35,8 @@ pub struct Request {
     pub credited: BTreeMap<String, String>,
     /// Milliseconds by gate, from earlier runs.
     pub durations: BTreeMap<String, u64>,
+    /// Earlier runs by gate, the oldest first.
+    pub recent: BTreeMap<String, Vec<(u64, bool)>>,
     /// Iterations by gate, over everything else.
     pub runs_of: BTreeMap<String, u32>,
     /// Only a shard of the plan.
@@ -286,6 +288,7 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
         shown: shown(gate),
         cwd: gate.steps.first().map(|step| step.cwd.clone()).unwrap_or_default(),
         estimate: terms.request.durations.get(&gate.id).map(|took| took / u64::from(part.map_or(1, |part| part.total))),
+        recent: terms.request.recent.get(&gate.id).cloned().unwrap_or_default(),
         part,
     }
 }

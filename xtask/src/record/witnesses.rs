@@ -1,4 +1,4 @@
-//! Pictures, films and traces that red iterations left: what a person looks at first.
+//! Pictures, films and traces that red iterations left: what a person looks at first; and until when services were there.
 
 use std::path::Path;
 
@@ -10,6 +10,13 @@ use crate::model::Verdict;
 const SEEN: &[&str] = &["png", "jpg", "webm", "zip", "html"];
 
 impl Record {
+    /// A service ended: the newest of its name that had not yet.
+    pub(super) fn served(&mut self, instance: &str, at: u64) {
+        if let Some(span) = self.spans.iter_mut().rev().find(|(known, _, end)| known == instance && end.is_none()) {
+            span.2 = Some(at);
+        }
+    }
+
     /// Files below the run's folder, of the iterations that were not green, in the order in which they were kept.
     pub fn witnesses(&self, gate: &PlannedGate) -> Vec<&str> {
         let red = self.jobs_of(&gate.id).filter(|(_, job)| self.judge(gate, job).verdict != Verdict::Pass);

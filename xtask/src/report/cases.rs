@@ -105,6 +105,10 @@ pub struct GateCases {
     pub cases: Vec<CaseLine>,
     /// Cases that some comparable iterations do not hold, as words.
     pub partly: Vec<String>,
+    /// The end of the log of its first red iteration, and that log.
+    pub tail: String,
+    /// Path of that log below the run's folder.
+    pub tail_of: Option<String>,
     index: HashMap<String, usize>,
 }
 
@@ -151,6 +155,7 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
             own.slot(&excuse.case).quarantine = Some(excuse.id.clone());
         }
         own.note_partly(&gate, record);
+        own.note_tail(&gate, record, run);
         own.add_state(&gate, record);
         let root = run.path().ancestors().nth(3).map(|root| format!("{}/", root.display())).unwrap_or_default();
         for case in own.cases.iter_mut().filter(|case| !case.synthetic) {
@@ -195,6 +200,15 @@ fn load_job(job: &JobRecord, run: &RunDir, proof: Proof, iteration: u32, own: &m
 }
 
 impl GateCases {
+    /// What the first red iteration said last.
+    fn note_tail(&mut self, gate: &PlannedGate, record: &Record, run: &RunDir) {
+        let red = |job: &&JobRecord| job.skip.is_none() && record.judge(gate, job).verdict != Verdict::Pass;
+        if let Some(log) = record.jobs_of(&gate.id).map(|(_, job)| job).find(red).and_then(|job| job.facts.log.clone()) {
+            self.tail = run.end_of(&log);
+            self.tail_of = Some(log.path);
+        }
+    }
+
     /// Attempts that failed before a case passed.
     fn attempted(&mut self, fact: &CaseFact, iteration: u32) {
         let line = self.slot(&fact.case);

@@ -1,9 +1,11 @@
 //! The files made from a finished run: one format a file of this room. Knows records and cases, not how they came about.
 
 mod cases;
+mod html;
 mod json;
 mod junit;
 mod markdown;
+mod timeline;
 
 pub use cases::{CaseLine, Cases, GateCases, Proof, load};
 
@@ -23,4 +25,4 @@ pub struct Format {
 }
 
 /// All formats, by name.
-pub const FORMATS: &[Format] = &[json::FORMAT, junit::FORMAT, markdown::FORMAT];
+pub const FORMATS: &[Format] = &[html::FORMAT, json::FORMAT, junit::FORMAT, markdown::FORMAT];
