@@ -1,20 +1,25 @@
 //! The command line: types whose doc comments are the help. Knows no behaviour.
 
+mod adopt;
 mod cases;
 mod ci;
+mod complete;
 mod db;
+mod plan;
 mod signoff;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
+pub use adopt::{ConfigCommand, Shell};
 pub use cases::{BaselineCommand, ExportFormat, FlakesArgs, HistoryCommand, HuntArgs};
 pub use ci::{CiCommand, CiSystem, WorkflowArgs};
 pub use db::{BootstrapArgs, DbCommand, DbTarget, RestoreArgs, SnapshotArgs};
+pub use plan::{PlanArgs, PlanFormat};
 pub use signoff::{AnchorArgs, EvidenceCommand, ExportArgs, Format, GatesCommand, Recorded, Shown, SignoffArgs, TrustCommand, VerifyArgs, WaiveArgs};
 
-use crate::plan::shard::Count;
 use crate::ui::Output;
 
 /// Runs the test gates of a remediation roadmap and says whether a release may go on.
@@ -84,7 +89,7 @@ pub enum Command {
     /// Show one gate: commands, environment, pins, needs, history; or the history of one case.
     Explain {
         /// Gate id, or the name of a case or a unique part of it.
-        #[arg(value_name = "GATE|CASE")]
+        #[arg(value_name = "GATE|CASE", add = ArgValueCandidates::new(complete::gates))]
         gate: String,
     },
     /// Look at the migrations of a database.
@@ -128,6 +133,9 @@ pub enum Command {
         /// Run id, a unique part of it, or `latest`.
         #[arg(default_value = "latest")]
         run: String,
+        /// Also show report.html in the browser.
+        #[arg(long)]
+        open: bool,
     },
     /// Run a built-in check by hand.
     Check(CheckArgs),
@@ -168,6 +176,28 @@ pub enum Command {
     },
     /// Print the JSON Schema of gates.toml.
     Schema,
+    /// Look at gates.toml without running anything.
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print the script that makes a shell complete commands, phases and gates.
+    Completions {
+        /// Shell.
+        shell: Shell,
+    },
+    /// Print a page for `man`.
+    Man {
+        /// Write a page a command into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Help on a command; `help config` is the reference of gates.toml, key by key.
+    Help {
+        /// Command, or `config`.
+        topic: Vec<String>,
+    },
     /// Keeps the machine busy; started by `hunt`.
     #[command(name = "__press", hide = true)]
     Press {
@@ -191,7 +221,7 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct GateArgs {
     /// Phases or gates of gates.toml.
-    #[arg(value_name = "PHASE|GATE")]
+    #[arg(value_name = "PHASE|GATE", add = ArgValueCandidates::new(complete::targets))]
     pub targets: Vec<String>,
     /// One shard of a plan for several machines.
     #[command(flatten)]
@@ -209,7 +239,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Leave a gate out; the run is partial.
-    #[arg(long, value_name = "GATE")]
+    #[arg(long, value_name = "GATE", add = ArgValueCandidates::new(complete::gates))]
     pub skip: Vec<String>,
     /// Start nothing after the first gate that is not green.
     #[arg(long)]
@@ -295,47 +325,6 @@ pub struct Servers {
     /// Keep database servers and their databases after the run, and print how to look into them.
     #[arg(long)]
     pub keep_services: bool,
-}
-
-/// Arguments of `plan`.
-#[derive(Clone, Debug, Args)]
-pub struct PlanArgs {
-    /// Phases or gates of gates.toml.
-    #[arg(value_name = "PHASE|GATE", required = true)]
-    pub targets: Vec<String>,
-    /// Iterations of every gate.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub runs: Option<u32>,
-    /// Profile.
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Leave a gate out.
-    #[arg(long, value_name = "GATE")]
-    pub skip: Vec<String>,
-    /// Leave required phases out.
-    #[arg(long)]
-    pub alone: bool,
-    /// Format.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: PlanFormat,
-    /// Pack the gates for so many machines by the time that they took; `auto` for as many as make it faster.
-    #[arg(long, value_name = "auto|N")]
-    pub shards: Option<Count>,
-    /// Also write the plan for several machines here, for `gate --shard` and `merge`.
-    #[arg(long, value_name = "FILE", requires = "shards")]
-    pub out: Option<PathBuf>,
-}
-
-/// Formats of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum PlanFormat {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// The rows of a matrix of GitHub Actions: ids of shards.
-    #[value(name = "github-matrix")]
-    GithubMatrix,
 }
 
 /// What to do with runs.

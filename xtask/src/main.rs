@@ -6,6 +6,8 @@ use clap::Parser as _;
 
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 fn main() -> ExitCode {
+    // A shell that completes a line asks for that by a variable, and gets nothing else.
+    clap_complete::CompleteEnv::with_factory(<xtask::cli::Cli as clap::CommandFactory>::command).complete();
     match xtask::commands::run(xtask::cli::Cli::parse()) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {

@@ -1,6 +1,7 @@
 //! Every test that is not a unit test. One binary; a file of this folder that is not named here fails a test.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the world outside")]
 
+mod adopt;
 mod backups;
 mod baseline;
 mod checks;

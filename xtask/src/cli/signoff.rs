@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
+
+use super::complete;
 
 /// Where the trust comes from: never from the change that is judged.
 #[derive(Clone, Debug, Default, Args)]
@@ -22,6 +25,7 @@ pub struct AnchorArgs {
 #[derive(Clone, Debug, Args)]
 pub struct SignoffArgs {
     /// Phase.
+    #[arg(add = ArgValueCandidates::new(complete::phases))]
     pub phase: String,
     /// Run id, a unique part of it, or `latest`.
     #[arg(long, default_value = "latest", value_name = "ID")]
@@ -76,6 +80,7 @@ pub struct Recorded {
 #[derive(Clone, Debug, Args)]
 pub struct VerifyArgs {
     /// Phase.
+    #[arg(add = ArgValueCandidates::new(complete::phases))]
     pub phase: String,
     /// Commit that is to go out.
     #[arg(long, default_value = "HEAD", value_name = "REV")]
@@ -157,6 +162,7 @@ pub enum EvidenceCommand {
 #[command(group(clap::ArgGroup::new("as what").required(true).args(["dsse", "bundle", "checksums"])))]
 pub struct ExportArgs {
     /// Phase.
+    #[arg(add = ArgValueCandidates::new(complete::phases))]
     pub phase: String,
     /// Sequence. Default: the newest.
     pub sequence: Option<u32>,

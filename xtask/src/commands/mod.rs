@@ -1,5 +1,6 @@
 //! One file a command. The only room that puts the others together.
 
+mod adopt;
 mod annotate;
 mod backup;
 mod baseline;
@@ -41,7 +42,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::checks::CHECKS;
-use crate::cli::{BaselineCommand, Cli, Colour, Command, Place};
+use crate::cli::{BaselineCommand, Cli, Colour, Command, ConfigCommand, Place};
 use crate::config::{self, CheckSpec, Config, Profile};
 use crate::model::Exit;
 use crate::pins::Ambient;
@@ -87,7 +88,7 @@ fn run_gates(cli: Cli) -> anyhow::Result<Exit> {
         Command::History { command } => history::run(place, &command),
         Command::Doctor => doctor::run(place),
         Command::Runs { command } => runs::run(place, command.as_ref()),
-        Command::Report { run } => report::run(place, &run),
+        Command::Report { run, open } => report::run(place, &run, open),
         Command::Check(args) => check::run(place, &args),
         Command::Junit { files, json } => junit::run(&files, json),
         Command::Press { file } => {
@@ -95,6 +96,10 @@ fn run_gates(cli: Cli) -> anyhow::Result<Exit> {
             Ok(Exit::Pass)
         }
         Command::Schema => schema::run(),
+        Command::Config { command: ConfigCommand::Validate { json } } => adopt::validate(place, json),
+        Command::Completions { shell } => adopt::completions(shell),
+        Command::Man { out } => adopt::man(out.as_deref()),
+        Command::Help { topic } => adopt::help(&topic),
         // These have a table of their own.
         Command::Signoff(_) | Command::Verify(_) | Command::Evidence { .. } | Command::Trust { .. } | Command::Waive(_) | Command::Gates { .. } => {
             Ok(Exit::Usage)

@@ -1,6 +1,6 @@
 //! `plan`: what would run, in which order, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -55,6 +55,7 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
     let Some(count) = args.shards else {
         match args.format {
             PlanFormat::Json => print(&serde_json::to_string_pretty(&document(&plan, &profile))?),
+            PlanFormat::Mermaid => print(mermaid(&plan).trim_end()),
             PlanFormat::Text | PlanFormat::GithubMatrix => text(&plan, &config, &profile),
         }
         return Ok(Exit::Pass);
@@ -70,6 +71,7 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
     }
     match args.format {
         PlanFormat::Text => packed(&shards),
+        PlanFormat::Mermaid => print(mermaid(&plan).trim_end()),
         PlanFormat::Json => print(&document),
         PlanFormat::GithubMatrix => {
             print(&shards.matrix());
@@ -171,4 +173,38 @@ fn document(plan: &Plan, profile: &Profile) -> serde_json::Value {
         "gates": plan.gates,
         "jobs": jobs,
     })
+}
+
+/// The plan as a flowchart of Mermaid: a box a phase, an arrow from what is needed to what needs it.
+fn mermaid(plan: &Plan) -> String {
+    let mut out = String::from("flowchart LR\n");
+    let node = |id: &str| format!("g_{}", id.replace('-', "_"));
+    let mut placed: BTreeSet<&str> = BTreeSet::new();
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    for phase in &plan.phases {
+        line(format!("  subgraph p_{}[\"{}\"]", phase.id.replace('-', "_"), phase.id));
+        for gate in plan.gates.iter().filter(|gate| phase.gates.contains(&gate.id)) {
+            if placed.insert(&gate.id) {
+                line(format!("    {}[\"{}\"]", node(&gate.id), gate.id));
+            }
+        }
+        line("  end".to_owned());
+    }
+    for gate in plan.gates.iter().filter(|gate| !placed.contains(gate.id.as_str())) {
+        line(format!("  {}[\"{}\"]", node(&gate.id), gate.id));
+    }
+    for phase in &plan.phases {
+        for required in phase.requires.iter().filter(|required| plan.phases.iter().any(|other| other.id == **required)) {
+            line(format!("  p_{} --> p_{}", required.replace('-', "_"), phase.id.replace('-', "_")));
+        }
+    }
+    for gate in &plan.gates {
+        for need in &gate.needs {
+            line(format!("  {} --> {}", node(need), node(&gate.id)));
+        }
+    }
+    out
 }

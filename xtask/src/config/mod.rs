@@ -5,6 +5,7 @@ mod gates;
 mod problem;
 mod profile;
 mod quarantine;
+pub mod reference;
 mod resolve;
 mod resolve_services;
 pub mod schema;

@@ -49,6 +49,15 @@ impl Metric {
             Self::MaxLines => "max-lines",
         }
     }
+
+    /// What its numbers count.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::FlakyTimeouts | Self::Flaky | Self::RestartLoops | Self::DriftFalsePositives | Self::FailedFlows => "count",
+            Self::MaxRate => "share of runs",
+            Self::MaxLines => "lines",
+        }
+    }
 }
 
 /// On which side of a threshold a criterion holds.

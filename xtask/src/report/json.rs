@@ -62,7 +62,7 @@ fn criteria(record: &Record, phase: &PlannedPhase) -> Vec<Value> {
         };
         let (metric, operator) = (wanted.metric.word(), wanted.operator.sign());
         Some(
-            json!({ "id": finding.id, "metric": metric, "operator": operator, "threshold": wanted.threshold, "observed": finding.observed, "met": met, "line": finding.line }),
+            json!({ "id": finding.id, "metric": metric, "operator": operator, "threshold": wanted.threshold, "observed": finding.observed, "unit": wanted.metric.unit(), "met": met, "line": finding.line }),
         )
     };
     findings.filter_map(value).collect()

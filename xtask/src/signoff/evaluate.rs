@@ -321,20 +321,13 @@ impl Evaluated {
             if self.record.is_missed(&finding) {
                 self.red.push(format!("criterion {}", finding.line));
             }
-            let unit = if wanted.metric.word() == "max-rate" {
-                "share of runs"
-            } else if wanted.metric.word() == "max-lines" {
-                "lines"
-            } else {
-                "count"
-            };
             self.verdict.criteria.push(Criterion {
                 id: finding.id.clone(),
                 metric: wanted.metric.word().to_owned(),
                 op: wanted.operator.sign().to_owned(),
                 threshold: wanted.threshold.clone(),
                 observed: finding.observed.clone(),
-                unit: unit.to_owned(),
+                unit: wanted.metric.unit().to_owned(),
                 met: finding.met == Met::Yes,
             });
         }
