@@ -176,6 +176,12 @@ pub enum Command {
     },
     /// Print the JSON Schema of gates.toml.
     Schema,
+    /// Write a first gates.toml from what the repository holds, and say what is still missing.
+    Init {
+        /// Show what it would write, and write nothing.
+        #[arg(long)]
+        check: bool,
+    },
     /// Look at gates.toml without running anything.
     Config {
         /// What to do.

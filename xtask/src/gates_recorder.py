@@ -1,7 +1,7 @@
 """Plugin of pytest: which routes of an ASGI application each passed test really reached.
 
 Loaded by `-p gates_recorder` with its folder on PYTHONPATH; writes hits-<process>.ndjson into $GATE_OUT. A route is named by the template that
-the application's own router matched, so that a path that only looks alike is none.
+the application's own router matched, so that a path that only looks alike is none. routes-<process>.ndjson says where each route is written.
 """
 
 import json
@@ -11,6 +11,17 @@ from pathlib import Path
 import pytest
 
 _hits = []
+_places = {}
+
+
+def _note_places(application):
+    """Where the handlers of an application stand: file and line of their first decorator."""
+    for route in application.routes:
+        code = getattr(getattr(route, "endpoint", None), "__code__", None)
+        if code is None:
+            continue
+        for method in getattr(route, "methods", None) or ():
+            _places[(method, route.path)] = (code.co_filename, code.co_firstlineno)
 
 
 def _wrap(application):
@@ -30,6 +41,8 @@ def _wrap(application):
         try:
             return await plain(self, scope, receive, watched)
         finally:
+            if not _places:
+                _note_places(self)
             route = getattr(scope.get("route"), "path", None)
             if route:
                 _hits.append({"method": scope["method"], "route": route, "status": status})
@@ -59,3 +72,13 @@ def pytest_runtest_logreport(report):
     with (out / f"hits-{os.getpid()}.ndjson").open("a", encoding="utf-8") as file:
         for hit in _hits:
             file.write(json.dumps({"case": report.nodeid, **hit}) + "\n")
+
+
+def pytest_sessionfinish():
+    if not _places:
+        return
+    out = Path(os.environ["GATE_OUT"])
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / f"routes-{os.getpid()}.ndjson").open("w", encoding="utf-8") as file:
+        for (method, route), (name, line) in sorted(_places.items()):
+            file.write(json.dumps({"method": method, "route": route, "file": name, "line": line}) + "\n")

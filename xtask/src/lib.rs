@@ -41,7 +41,8 @@ pub mod checks;
 pub mod ci;
 pub mod run;
 pub mod weakening;
-// Layer 6: who answers for it.
+// Layer 6: who answers for it, and how one begins.
+pub mod init;
 pub mod signoff;
 // Layer 7: the command line.
 pub mod cli;

@@ -109,7 +109,12 @@ fn routes_are_covered_by_tests_that_really_reach_them() {
     let tests = "from fastapi.testclient import TestClient\nfrom app import app\nclient = TestClient(app)\ndef test_one():\n    assert client.get('/things/a').status_code == 200\n\
                  def test_a_path_that_only_looks_alike():\n    assert client.put('/things').status_code == 405\n";
     sandbox.write("test_app.py", tests);
-    sandbox.run(&["gate", "p"]).exits(1).says("POST /things is reached by 0 tests, the least is 1").never_says("GET /things/{name} is reached");
+    sandbox
+        .run(&["gate", "p"])
+        .exits(1)
+        .says("POST /things is reached by 0 tests, the least is 1")
+        .says("app.py:6")
+        .never_says("GET /things/{name} is reached");
     assert!(sandbox.read(".gates/runs/latest/out/g.1/route-matrix.md").contains("| things | me | GET /things/{name} | 1 |"));
     sandbox.write("test_app.py", &format!("{tests}def test_add():\n    assert client.post('/things').status_code == 200\n"));
     sandbox.run(&["gate", "p"]).exits(0);

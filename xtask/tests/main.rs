@@ -13,6 +13,7 @@ mod false_greens;
 mod history;
 mod house;
 mod hunt;
+mod init;
 mod journal;
 mod key_criteria;
 mod key_supplies;

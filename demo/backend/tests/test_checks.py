@@ -1,6 +1,7 @@
 """The checks of schema and data, on the real database: they find what is planted, and nothing else."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -9,6 +10,7 @@ from app.checks import drift, invariants
 from app.checks.report import Finding, tell
 from app.models import Base
 from app.store import Store
+from scripts import silent_catches
 from scripts.seed import seed
 
 SCENE = """
@@ -86,3 +88,12 @@ def test_nothing_looked_at_is_not_green(capsys: pytest.CaptureFixture[str]) -> N
     assert tell("good", [Finding("a")], None) == 0
     assert tell("bad", [Finding("a"), Finding("b", "wrong")], None) == 1
     assert "b: wrong" in capsys.readouterr().out
+
+
+def test_a_handler_that_goes_on_with_a_fixed_value_is_silent() -> None:
+    """Only handlers that tell nobody are found, by their line."""
+    told = "except ValueError:\n    raise\nexcept KeyError as error:\n    why = str(error)\nexcept OSError:\n    continued('x')\n"
+    silent = "except TypeError:\n    pass\nexcept IndexError:\n    return 0\nexcept LookupError:\n    found, rest = [], {}\n"
+    body = "".join(f"    {line}\n" for line in f"try:\n    f()\n{told}{silent}".splitlines())
+    found = silent_catches.findings(Path("a.py"), f"def g():\n{body}")
+    assert [one["location"]["row"] for one in found] == [10, 12, 14]

@@ -40,6 +40,15 @@ struct Hit {
     status: u16,
 }
 
+/// Where a route is written, as the recorder says it.
+#[derive(Debug, Deserialize)]
+struct Placed {
+    method: String,
+    route: String,
+    file: String,
+    line: u32,
+}
+
 struct Route {
     domain: String,
     method: String,
@@ -50,7 +59,8 @@ struct Route {
 fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     let document = task.text("openapi").unwrap_or_default();
     let mut routes = routes(task, document)?;
-    let hits = hits(&task.root.join(task.text("hits").unwrap_or_default()))?;
+    let recorded = task.root.join(task.text("hits").unwrap_or_default());
+    let (hits, places) = (hits(&recorded)?, places(task, &recorded)?);
     for route in &mut routes {
         let mine = hits.iter().filter(|hit| hit.method.eq_ignore_ascii_case(&route.method) && hit.route == route.path && counts(hit.status));
         route.cases.extend(mine.map(|hit| hit.case.clone()));
@@ -79,7 +89,8 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
                 format!("write a test of {} for it", route.domain),
             )
         });
-        findings.push(Finding { what: format!("{} {}", route.method, route.path), at: at(document), wrong });
+        let place = places.get(&(route.method.clone(), route.path.clone())).cloned();
+        findings.push(Finding { what: format!("{} {}", route.method, route.path), at: place.unwrap_or_else(|| at(document)), wrong });
     }
     let domains: BTreeSet<&str> = routes.iter().map(|route| route.domain.as_str()).collect();
     for domain in domains.iter().filter(|domain| !ignored.iter().any(|known| known == *domain)) {
@@ -116,21 +127,34 @@ fn routes(task: &Task<'_>, name: &str) -> Result<Vec<Route>, String> {
     if routes.is_empty() { Err(format!("{name} has no routes")) } else { Ok(routes) }
 }
 
-fn hits(place: &Path) -> Result<Vec<Hit>, String> {
+/// The lines of the recorder's files of one kind, and how many files there are.
+fn recorded<T: serde::de::DeserializeOwned>(place: &Path, kind: &str) -> Result<(Vec<T>, usize), String> {
     let entries = walkdir::WalkDir::new(place).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_type().is_file());
     let mine = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
-        name.starts_with("hits-") && Path::new(name.as_ref()).extension().is_some_and(|ending| ending == "ndjson")
+        name.starts_with(kind) && Path::new(name.as_ref()).extension().is_some_and(|ending| ending == "ndjson")
     };
-    let mut hits = Vec::new();
-    let mut files = 0;
+    let (mut lines, mut files) = (Vec::new(), 0);
     for entry in entries.filter(mine) {
         files += 1;
         let text = std::fs::read_to_string(entry.path()).map_err(|cause| format!("failed to read {}: {cause}", entry.path().display()))?;
         for line in text.lines() {
-            hits.push(serde_json::from_str(line).map_err(|cause| format!("{}: {cause}", entry.path().display()))?);
+            lines.push(serde_json::from_str(line).map_err(|cause| format!("{}: {cause}", entry.path().display()))?);
         }
     }
+    Ok((lines, files))
+}
+
+/// Where routes are written, as seen from the root.
+fn places(task: &Task<'_>, place: &Path) -> Result<BTreeMap<(String, String), Location>, String> {
+    let root = task.root.canonicalize().unwrap_or_else(|_| task.root.to_owned());
+    let (lines, _) = recorded::<Placed>(place, "routes-")?;
+    let inside = |file: &str| Path::new(file).strip_prefix(&root).map_or_else(|_| file.to_owned(), |inside| inside.display().to_string());
+    Ok(lines.into_iter().map(|one| ((one.method, one.route), Location { file: inside(&one.file), line: one.line })).collect())
+}
+
+fn hits(place: &Path) -> Result<Vec<Hit>, String> {
+    let (hits, files) = recorded(place, "hits-")?;
     if files == 0 {
         return Err(format!(
             "there is no hits-*.ndjson in {}\n  hint: run the tests with `-p gates_recorder`, and PYTHONPATH = \"{{recorder}}\"",

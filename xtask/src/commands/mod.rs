@@ -17,6 +17,7 @@ mod gate;
 mod gates;
 mod history;
 mod hunt;
+mod init;
 mod junit;
 mod list;
 mod listen;
@@ -97,6 +98,7 @@ fn run_gates(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Schema => schema::run(),
         Command::Config { command: ConfigCommand::Validate { json } } => adopt::validate(place, json),
+        Command::Init { check } => init::run(place, check),
         Command::Completions { shell } => adopt::completions(shell),
         Command::Man { out } => adopt::man(out.as_deref()),
         Command::Help { topic } => adopt::help(&topic),
