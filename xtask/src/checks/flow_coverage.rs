@@ -49,7 +49,7 @@ fn run(task: &Task<'_>) -> Result<Vec<Finding>, String> {
     }
     let mut findings = Vec::new();
     for flow in task.list("flows") {
-        findings.push(judge(&flow, &cases)?);
+        findings.push(judge(task.root, &flow, &cases)?);
     }
     if let Some(out) = task.ambient.get("GATE_OUT") {
         let failed = findings.iter().filter(|finding| finding.wrong.is_some()).count() as u64;
@@ -73,7 +73,7 @@ fn reports(place: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn judge(flow: &str, cases: &[Case]) -> Result<Finding, String> {
+fn judge(root: &Path, flow: &str, cases: &[Case]) -> Result<Finding, String> {
     let (name, glob) = flow.split_once('=').map_or((flow, None), |(name, glob)| (name, Some(glob)));
     let matcher = match glob {
         Some(glob) => Some(globset::Glob::new(glob).map_err(|cause| format!("flows: {cause}"))?.compile_matcher()),
@@ -90,9 +90,35 @@ fn judge(flow: &str, cases: &[Case]) -> Result<Finding, String> {
         _ => None,
     };
     let file = mine.first().map(|case| if case.file.is_empty() { case.classname.clone() } else { case.file.clone() }).unwrap_or_default();
-    let at = Location { file: if file.is_empty() { "flows".to_owned() } else { file }, line: 1 };
+    let title = mine.first().map(|case| case.name.as_str()).unwrap_or_default();
+    let at = if file.is_empty() { Location { file: "flows".to_owned(), line: 1 } } else { place(root, &file, title) };
     let hint = "run it, without skip, or take the flow off the list if nobody needs it any more";
     Ok(Finding { what: format!("flow {name}"), at, wrong: wrong.map(|why| (why, hint.to_owned())) })
+}
+
+/// Where a flow is written. Tools name files as seen from their own folder: the only file that ends so is meant.
+fn place(root: &Path, file: &str, title: &str) -> Location {
+    let own = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0 || !["node_modules", ".git", ".gates", ".venv", "target"].contains(&entry.file_name().to_string_lossy().as_ref())
+    };
+    let ends_so = |path: &Path| path.ends_with(file);
+    let mut found: Vec<PathBuf> = Vec::new();
+    if !root.join(file).is_file() {
+        found.extend(
+            walkdir::WalkDir::new(root)
+                .max_depth(8)
+                .into_iter()
+                .filter_entry(own)
+                .flatten()
+                .map(walkdir::DirEntry::into_path)
+                .filter(|path| ends_so(path))
+                .take(2),
+        );
+    }
+    let path = if let [only] = &found[..] { only.strip_prefix(root).unwrap_or(only).to_owned() } else { PathBuf::from(file) };
+    let text = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
+    let line = text.lines().position(|line| !title.is_empty() && line.contains(title)).map_or(1, |index| index as u32 + 1);
+    Location { file: path.display().to_string(), line }
 }
 
 /// A tag in its name, or a file of that name.
@@ -113,7 +139,18 @@ mod tests {
         let report = "<testsuites><testsuite name='s'><testcase classname='sales.spec.ts' name='sells'/><testcase classname='b.spec.ts' name='buys @purchases'><skipped/></testcase>\
                       <testcase classname='smoke.spec.ts' name='signs in'/><testcase classname='market.spec.ts' name='x'><failure message='m'/></testcase></testsuite></testsuites>";
         let (_, cases) = read_all(report.as_bytes()).expect("read");
-        judge(flow, &cases).expect("a glob").wrong.map(|(why, _)| why)
+        judge(Path::new("/nowhere"), flow, &cases).expect("a glob").wrong.map(|(why, _)| why)
+    }
+
+    #[test]
+    fn a_flow_is_found_where_it_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str| crate::rundir::write_atomic(&folder.path().join(name), b"one\ntest(\"sells a piece\", x)\n").expect("written");
+        put("web/e2e/sales.spec.ts");
+        put("node_modules/sales.spec.ts");
+        assert_eq!(place(folder.path(), "sales.spec.ts", "sells a piece").to_string(), "web/e2e/sales.spec.ts:2");
+        put("other/sales.spec.ts");
+        assert_eq!(place(folder.path(), "sales.spec.ts", "sells a piece").to_string(), "sales.spec.ts:1", "two of that name");
     }
 
     #[test]
