@@ -15,12 +15,13 @@ use crate::config::{self, Config, Profile};
 use crate::event::{EventKind, Refusal, RunStarted, Source};
 use crate::git;
 use crate::history;
-use crate::model::{FlakyRule, Policy, Skip};
+use crate::model::{FlakyRule, Policy, RELEASE, Skip};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient, Interpreter};
 use crate::plan::shard::ShardPlan;
 use crate::plan::{self, Plan, Request, Work};
 use crate::postgres::Url;
+use crate::process::follow::Depth;
 use crate::run::os::Site;
 use crate::run::supplies::{self, Supplies, Wish};
 use crate::run::{Course, Limits, Repeat};
@@ -149,6 +150,8 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         in_use: Mutex::default(),
         extra,
         baseline: baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?,
+        // What goes on to other machines is known by its bytes.
+        depth: if head.ci || profile.name == RELEASE || shards.is_some() { Depth::Whole } else { Depth::Front },
         slots,
         supplies: Supplies::new(&config, wish),
         parts: plan.gates.iter().filter_map(|gate| Some((gate.id.clone(), gate.part?))).collect(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::FileRef;
-use crate::rundir::Digest;
+use crate::rundir::{Digest, changed_ref};
 
 /// How often a log that does not grow fast is looked at.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -28,9 +28,23 @@ const TAIL: u64 = 4096;
 /// Kept away from the end of a log that grows: reading what is being written slows the writer.
 const LAG: u64 = 2 << 20;
 
+/// How much of a log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All of it, for a digest of its bytes: the run's files go on to other machines.
+    Whole,
+    /// At most [`HELD`] bytes: a longer log of a run that stays here is known by its size and the time of its last change. To read a gibibyte
+    /// once more takes a tenth of the time in which it was written.
+    Front,
+}
+
+/// Bytes of a log up to which its digest is that of its bytes, in every run.
+pub const HELD: u64 = 64 << 20;
+
 /// A log that grows.
 struct Tail {
     file: File,
+    depth: Depth,
     read: u64,
     /// Length at the last look.
     known: u64,
@@ -46,7 +60,7 @@ impl Tail {
         if self.read + lag >= self.known {
             self.look()?;
         }
-        if self.shrank || self.read + lag >= self.known {
+        if self.shrank || self.read + lag >= self.known || self.is_skipped() {
             return Ok(false);
         }
         let count = self.file.read_at(buffer, self.read)?;
@@ -56,6 +70,11 @@ impl Tail {
             self.shrank = true; // it was cut below what its length said a moment ago
         }
         Ok(count > 0 && self.read + lag < self.known)
+    }
+
+    /// It is too long for its bytes to be read.
+    fn is_skipped(&self) -> bool {
+        self.depth == Depth::Front && self.known > HELD
     }
 
     /// The length as it is now, and what it says.
@@ -98,12 +117,13 @@ pub struct Followed {
 pub struct Follower {
     logs: Arc<Mutex<HashMap<String, Arc<Mutex<Tail>>>>>,
     stop: Arc<AtomicBool>,
+    depth: Depth,
 }
 
 impl Follower {
     /// Starts the thread. `over` is told the key of a log that passed its limit, once.
-    pub fn start(over: impl Fn(&str) + Send + 'static) -> io::Result<Self> {
-        let follower = Self { logs: Arc::default(), stop: Arc::default() };
+    pub fn start(depth: Depth, over: impl Fn(&str) + Send + 'static) -> io::Result<Self> {
+        let follower = Self { logs: Arc::default(), stop: Arc::default(), depth };
         let own = follower.clone();
         std::thread::Builder::new().name("follow".to_owned()).spawn(move || own.watch(&over))?;
         Ok(follower)
@@ -139,7 +159,7 @@ impl Follower {
 
     /// Begins to follow a log.
     pub fn add(&self, key: &str, file: File, max: u64) {
-        let tail = Tail { file, read: 0, known: 0, hasher: Digest::xxh3(), shrank: false, max, over: false };
+        let tail = Tail { file, depth: self.depth, read: 0, known: 0, hasher: Digest::xxh3(), shrank: false, max, over: false };
         lock(&self.logs).insert(key.to_owned(), Arc::new(Mutex::new(tail)));
     }
 
@@ -161,6 +181,10 @@ impl Follower {
         tail.look()?;
         let mut buffer = if tail.known > tail.read { vec![0; CHUNK] } else { Vec::new() };
         while tail.advance(&mut buffer, 0)? {}
+        if tail.is_skipped() && !tail.shrank {
+            let file = changed_ref(&tail.file, name)?;
+            return Ok(Followed { file, shrank: false, over: tail.over });
+        }
         if tail.shrank {
             // What was read is not what is there: the reference is of the file as it is.
             tail.read_again()?;
@@ -205,7 +229,7 @@ mod tests {
     fn digest_last_line_and_shrinking() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("log");
-        let follower = Follower::start(|_| {}).expect("thread");
+        let follower = Follower::start(Depth::Whole, |_| {}).expect("thread");
         let mut file = File::options().create(true).append(true).read(true).open(&path).expect("created");
         follower.add("a", file.try_clone().expect("cloned"), 1 << 20);
         file.write_all(&b"first\n\x1b[31mlast\x1b[0m\n\n".repeat(20_000)).expect("written");
@@ -224,5 +248,24 @@ mod tests {
         file.set_len(0).expect("truncated");
         assert!(follower.finish("b", "log").expect("followed").shrank);
         follower.stop();
+    }
+
+    #[test]
+    fn a_long_log_that_stays_here_is_known_by_its_last_change() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = crate::rundir::GatesDir::new(folder.path()).create_run("r").expect("created");
+        for (depth, size, begin) in [(Depth::Front, HELD + 1, "changed:"), (Depth::Front, HELD, "xxh3:"), (Depth::Whole, HELD + 1, "xxh3:")] {
+            let file = File::options().create(true).truncate(true).write(true).read(true).open(run.file("log")).expect("created");
+            let follower = Follower::start(depth, |_| {}).expect("thread");
+            follower.add("a", file.try_clone().expect("cloned"), u64::MAX);
+            file.set_len(size).expect("a hole");
+            let followed = follower.finish("a", "log").expect("followed");
+            assert!(followed.file.digest.starts_with(begin) && followed.file.size == size, "{depth:?} {size}: {followed:?}");
+            assert_eq!(crate::rundir::check_ref(&run, &followed.file), Ok(()));
+            // One byte in its middle.
+            file.write_at(b"x", size / 2).expect("written");
+            assert!(crate::rundir::check_ref(&run, &followed.file).is_err_and(|why| why.contains("was changed")));
+            follower.stop();
+        }
     }
 }

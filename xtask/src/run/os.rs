@@ -19,7 +19,7 @@ use crate::mask::Mask;
 use crate::model::{JobId, Part, StopCause};
 use crate::pins::probe::Probes;
 use crate::pins::{Ambient, Interpreter};
-use crate::process::follow::Follower;
+use crate::process::follow::{Depth, Follower};
 use crate::process::{spawn, tree};
 use crate::rundir::{GatesDir, RunDir};
 
@@ -59,6 +59,8 @@ pub struct Site {
     pub parts: BTreeMap<String, Part>,
     /// Servers, templates and services of the whole run.
     pub supplies: Supplies,
+    /// How much of a log is read for its digest.
+    pub depth: Depth,
     /// Slots.
     pub slots: u32,
     /// Iterations that are planned, by gate; `{GATE.out}` needs them.
@@ -175,7 +177,7 @@ impl Os {
     /// A launcher without threads; they come with the first orders.
     pub fn new(site: Arc<Site>, told: UnboundedSender<Told>) -> std::io::Result<Self> {
         let over = told.clone();
-        let follower = Follower::start(move |key| {
+        let follower = Follower::start(site.depth, move |key| {
             if let Ok(task) = key.parse() {
                 over.send(Told::LogMax { task }).ok();
             }
