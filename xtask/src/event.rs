@@ -254,6 +254,9 @@ pub struct PlannedGate {
     /// Earlier runs, the oldest first: milliseconds of an iteration, and whether it was green.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<(u64, bool)>,
+    /// Locks that it holds while it runs, as gates.toml says them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<String>,
     /// The part of it that this run has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,

@@ -288,6 +288,7 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
         shown: shown(gate),
         cwd: gate.steps.first().map(|step| step.cwd.clone()).unwrap_or_default(),
         estimate: terms.request.durations.get(&gate.id).map(|took| took / u64::from(part.map_or(1, |part| part.total))),
+        locks: lock_words(&gate.locks),
         recent: terms.request.recent.get(&gate.id).cloned().unwrap_or_default(),
         part,
     }

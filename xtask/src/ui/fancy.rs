@@ -8,12 +8,15 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Reporter;
 use super::lines::{Grammar, cut};
+use super::outlook;
 use crate::event::{Event, EventKind};
 use crate::record::Record;
-use crate::text::duration;
+use crate::text::{duration, millis};
 
 /// Most gates shown at once.
 const SHOWN: usize = 8;
+/// How often it is worked out what is to come: with thousands of gates that is not free.
+const AHEAD: Duration = Duration::from_millis(250);
 
 /// The reporter.
 pub struct Fancy {
@@ -23,12 +26,22 @@ pub struct Fancy {
     total: Option<ProgressBar>,
     begun: Instant,
     width: Option<usize>,
+    /// What is to come, and when that was worked out.
+    ahead: Option<(String, Instant)>,
 }
 
 impl Fancy {
     /// Draws on a target; without a fixed width it asks the terminal at every drawing.
     pub fn new(target: ProgressDrawTarget, colour: bool, width: Option<usize>) -> Self {
-        Self { width, screen: MultiProgress::with_draw_target(target), grammar: Grammar { colour }, bars: BTreeMap::new(), total: None, begun: Instant::now() }
+        Self {
+            width,
+            screen: MultiProgress::with_draw_target(target),
+            grammar: Grammar { colour },
+            bars: BTreeMap::new(),
+            total: None,
+            begun: Instant::now(),
+            ahead: None,
+        }
     }
 
     /// A terminal that does not tell its width is taken as 80 columns wide.
@@ -39,44 +52,55 @@ impl Fancy {
     fn draw(&mut self, record: &Record) {
         let width = self.width();
         let now = Instant::now();
-        let running: BTreeMap<String, u64> = running(record).into_iter().take(SHOWN).collect();
+        let all = outlook::running(record);
+        let running: Vec<&str> = all.iter().take(SHOWN).map(|(id, _)| id.as_str()).collect();
         self.bars.retain(|id, (bar, _)| {
-            let keep = running.contains_key(id);
+            let keep = running.contains(&id.as_str());
             if !keep {
                 bar.finish_and_clear();
             }
             keep
         });
-        for id in running.keys() {
+        // New ones come last: what is there stays in its place.
+        for id in running {
             if !self.bars.contains_key(id) {
                 let bar = ProgressBar::new_spinner().with_style(bare());
                 let bar = match &self.total {
                     Some(total) => self.screen.insert_before(total, bar),
                     None => self.screen.add(bar),
                 };
-                self.bars.insert(id.clone(), (bar, now));
+                self.bars.insert(id.to_owned(), (bar, now));
             }
         }
         for (id, (bar, since)) in &self.bars {
-            let line = self.grammar.line("Running", &format!("[{:>8}] {id}", duration(since.elapsed())));
+            let about = record.planned(id).and_then(outlook::expected).map(|took| format!(" of about {}", millis(took))).unwrap_or_default();
+            let line = self.grammar.line("Running", &format!("[{:>8}] {id}{about}", duration(since.elapsed())));
             bar.set_message(cut(&line, Some(width)));
         }
+        if self.ahead.as_ref().is_none_or(|(_, made)| made.elapsed() >= AHEAD) {
+            self.ahead = Some((self.ahead(record, all.len()), now));
+        }
+        let ahead = self.ahead.as_ref().map(|(words, _)| words.as_str()).unwrap_or_default();
+        let line = format!("{}/{} gates over · {}{ahead}", record.finished(), record.head.gates.len(), duration(self.begun.elapsed()));
         let total = self.total.get_or_insert_with(|| self.screen.add(ProgressBar::new_spinner().with_style(bare())));
-        let line = format!("{}/{} gates over · {}", record.finished(), record.head.gates.len(), duration(self.begun.elapsed()));
         total.set_message(cut(&self.grammar.line("", &line), Some(width)));
+    }
+}
+
+impl Fancy {
+    /// What is to come, in words that begin with a mark; nothing where nothing can be said.
+    fn ahead(&self, record: &Record, running: usize) -> String {
+        let now = self.begun.elapsed().as_millis() as u64;
+        let left = outlook::left(record, now).filter(|left| *left > 0).map(|left| format!("about {} left", millis(left)));
+        let waits = outlook::waiting(record).into_iter().next().map(|(gate, lock, holder)| format!("{gate} waits for {lock} of {holder}"));
+        let more = (running > SHOWN).then(|| format!("{} more run", running - SHOWN));
+        [left, waits, more].into_iter().flatten().flat_map(|words| [" · ".to_owned(), words]).collect()
     }
 }
 
 /// A bar that is nothing but its message.
 fn bare() -> ProgressStyle {
     ProgressStyle::with_template("{msg}").expect("the template is a constant that a test draws")
-}
-
-/// Gates and set-ups that run now: id and start, milliseconds.
-pub fn running(record: &Record) -> Vec<(String, u64)> {
-    let live = record.jobs.iter().filter(|(_, job)| job.skip.is_none() && !job.facts.complete);
-    let live = live.filter(|(id, _)| !record.installs.contains_key(&id.gate));
-    live.filter_map(|(id, job)| Some((id.gate.clone(), job.started?))).collect()
 }
 
 impl Reporter for Fancy {
@@ -127,7 +151,8 @@ mod tests {
         let terminal = InMemoryTerm::new(20, columns);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let mut fancy = Fancy::new(target, false, Some(usize::from(columns)));
-        let gates = vec![planned("prüfung-mit-einem-langen-namen-and-more-of-it"), planned("b")];
+        let first = PlannedGate { estimate: Some(9000), recent: vec![(9000, true); 3], ..planned("prüfung-mit-einem-langen-namen-and-more-of-it") };
+        let gates = vec![first, planned("b")];
         let job = |id: &str| JobId { gate: id.to_owned(), iteration: 1 };
         let head = RunStarted { gates: gates.clone(), targets: vec!["p".to_owned()], profile: "local".to_owned(), ..RunStarted::default() };
         let fact = StepFact { step: "1".to_owned(), end: End::Code(0), accepted: vec![0], took: 5, excerpt: String::new(), at: None };
@@ -151,10 +176,10 @@ mod tests {
 
     #[test]
     fn what_is_over_scrolls_and_what_runs_stands_below() {
-        let lines: Vec<String> = screen(80).lines().map(|line| line.trim_end().to_owned()).collect();
+        let lines: Vec<String> = screen(100).lines().map(|line| line.trim_end().to_owned()).collect();
         assert_eq!(lines[0], " gate p · run  · profile local");
         assert_eq!(lines[1], "        PASS [    0.0s] 1/2 b");
-        assert!(lines[2].starts_with("     Running [") && lines[2].ends_with("prüfung-mit-einem-langen-namen-and-more-of-it"), "{lines:?}");
+        assert!(lines[2].starts_with("     Running [") && lines[2].ends_with("prüfung-mit-einem-langen-namen-and-more-of-it of about 9.0s"), "{lines:?}");
         assert!(lines[3].contains("1/2 gates over"), "{lines:?}");
         assert_eq!(lines.len(), 4);
     }

@@ -5,6 +5,7 @@ pub mod fancy;
 pub mod github;
 pub mod lines;
 pub mod ndjson;
+pub mod outlook;
 pub mod plain;
 pub mod summary;
 

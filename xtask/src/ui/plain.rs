@@ -59,7 +59,8 @@ impl Reporter for Plain {
         }
         // The newest event may be a minute old: the time comes from the clock.
         let now = self.begun.elapsed().as_millis() as u64;
-        let running: Vec<String> = super::fancy::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(now.saturating_sub(since)))).collect();
+        let running: Vec<String> =
+            super::outlook::running(record).into_iter().map(|(id, since)| format!("{id} {}", millis(now.saturating_sub(since)))).collect();
         let line = self.grammar.line("Running", &format!("{}: {}", running.len(), running.join(", ")));
         self.say(&[line])
     }
