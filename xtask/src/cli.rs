@@ -8,7 +8,8 @@ mod db;
 mod plan;
 mod signoff;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
@@ -42,6 +43,16 @@ fn exits() -> String {
 fn denials() -> String {
     let lines: Vec<String> = crate::model::Denial::ALL.iter().map(|(denial, doc)| format!("  {:>3}  {doc}", denial.code())).collect();
     format!("Exit status:\n    0  it holds\n{}", lines.join("\n"))
+}
+
+/// The command line with the program first. As `cargo-xtask` on PATH, cargo starts this program for `cargo xtask` and names that word again.
+pub fn words(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = args.into_iter().collect();
+    let is_subcommand = words.first().is_some_and(|program| Path::new(program).file_stem().is_some_and(|stem| stem == "cargo-xtask"));
+    if is_subcommand && words.get(1).is_some_and(|word| word == "xtask") {
+        words.remove(1);
+    }
+    words
 }
 
 /// Which repository.

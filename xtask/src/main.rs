@@ -8,7 +8,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     // A shell that completes a line asks for that by a variable, and gets nothing else.
     clap_complete::CompleteEnv::with_factory(<xtask::cli::Cli as clap::CommandFactory>::command).complete();
-    match xtask::commands::run(xtask::cli::Cli::parse()) {
+    match xtask::commands::run(xtask::cli::Cli::parse_from(xtask::cli::words(std::env::args_os()))) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("error: {error:#}");

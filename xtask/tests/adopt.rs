@@ -70,6 +70,23 @@ fn pages_for_man_are_written_for_every_command() {
     assert!(sandbox.read("pages/xtask-gate.1").contains("fail") && sandbox.files("pages").len() > 20);
 }
 
+/// Under the name that cargo looks for: `cargo xtask` in a repository that is not Rust at all.
+#[test]
+fn cargo_starts_it_by_its_other_name() {
+    let sandbox = Sandbox::new(GATES);
+    std::fs::create_dir_all(sandbox.path("bin")).expect("made");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_xtask"), sandbox.path("bin/cargo-xtask")).expect("linked");
+    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").expect("a path"));
+    let cargo = |words: &[&str]| {
+        let output =
+            Command::new(tool("cargo", "rustup")).arg("xtask").args(words).current_dir(sandbox.root()).env("PATH", &path).output().expect("cargo starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = cargo(&["gate", "two"]);
+    assert!(code == Some(0) && said.contains("PASS two"), "{said}");
+    assert_eq!(cargo(&["gate", "three"]).0, Some(2));
+}
+
 #[test]
 fn a_plan_is_drawn() {
     let sandbox = Sandbox::new(GATES);

@@ -8,6 +8,7 @@ mod checks;
 mod commands;
 mod databases;
 mod db;
+mod documents;
 mod examples;
 mod false_greens;
 mod history;

@@ -12,7 +12,7 @@ use super::finish::{Finished, finish};
 use super::remember;
 use super::start::{Ready, Task};
 use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
-use crate::cli::{Cli, Command, Place};
+use crate::cli::{self, Cli, Command, Place};
 use crate::event::{EventKind, Refusal, RunStarted, When};
 use crate::evidence;
 use crate::journal::Journal;
@@ -38,7 +38,7 @@ const WORKERS: usize = 2;
 pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
     let repository = repository(place)?;
     let run = new_run_id();
-    let own: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let own: Vec<OsString> = cli::words(std::env::args_os()).into_iter().skip(1).collect();
     let guard_pid = std::process::id().to_string();
     let args = ["__run".into(), guard_pid.into(), run.clone().into(), "--".into()].into_iter().chain(own);
     let spare = || noted_servers(&repository, &run).iter().filter_map(|(noted, _)| spared(noted)).collect();
