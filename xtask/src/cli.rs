@@ -186,7 +186,11 @@ pub enum Command {
         command: GatesCommand,
     },
     /// Print the JSON Schema of gates.toml.
-    Schema,
+    Schema {
+        /// Of the events of a run instead: a line of events.jsonl and of `--output ndjson`.
+        #[arg(long)]
+        events: bool,
+    },
     /// Write a first gates.toml from what the repository holds, and say what is still missing.
     Init {
         /// Show what it would write, and write nothing.
@@ -276,6 +280,9 @@ pub struct GateArgs {
     /// How the run is shown.
     #[arg(long, value_enum, default_value = "human")]
     pub output: Output,
+    /// Show the output of this gate as it is written.
+    #[arg(long, value_name = "GATE", add = ArgValueCandidates::new(complete::gates))]
+    pub stream: Option<String>,
     /// Words that are appended to the command of one gate.
     #[arg(last = true, value_name = "ARGS")]
     pub extra: Vec<String>,

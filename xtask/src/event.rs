@@ -1,12 +1,21 @@
 //! The closed set of things that can happen in a run: facts in the past tense, references instead of bytes, no verdicts.
 //! Knows nothing of who listens.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{CancelCause, Criterion, Expect, FileRef, FlakyRule, JobId, Part, Policy, Quarantine, RELEASE, ReportFact, Skip, StepFact, StopCause};
 
+/// Version of the events' format. It changes when a reader of the one before would be misled; new kinds and fields do not change it.
+pub const SCHEMA: u32 = 1;
+
+/// The JSON Schema of one line of `events.jsonl`, and of what `--output ndjson` prints.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Event).to_value()
+}
+
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Number without gaps, from 0.
     pub seq: u64,
@@ -17,7 +26,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EventKind {
     /// A run with its plan.
     RunStarted(Box<RunStarted>),
@@ -84,7 +93,7 @@ pub enum EventKind {
 }
 
 /// Why nothing may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Refusal {
     /// gates.toml or the command line.
     Config,
@@ -97,7 +106,7 @@ pub enum Refusal {
 }
 
 /// Before or after the gates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum When {
     /// Before.
     Start,
@@ -106,7 +115,7 @@ pub enum When {
 }
 
 /// The state of the source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// Commit; none outside git.
     pub commit: Option<String>,
@@ -117,8 +126,11 @@ pub struct Source {
 }
 
 /// A run with its plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStarted {
+    /// Version of the events' format: [`SCHEMA`].
+    #[serde(default)]
+    pub schema: u32,
     /// Run id.
     pub run: String,
     /// Wall time, RFC 3339, UTC.
@@ -170,7 +182,7 @@ impl RunStarted {
 }
 
 /// A shard of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Shard {
     /// Its id in the plan.
     pub id: String,
@@ -181,7 +193,7 @@ pub struct Shard {
 }
 
 /// What a shard delivered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardTaken {
     /// Its id in the plan.
     pub shard: String,
@@ -200,7 +212,7 @@ pub struct ShardTaken {
 }
 
 /// A phase of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedPhase {
     /// Id.
     pub id: String,
@@ -218,7 +230,7 @@ pub struct PlannedPhase {
 }
 
 /// A gate of the plan: all that judging it needs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedGate {
     /// Id.
     pub id: String,
@@ -263,7 +275,7 @@ pub struct PlannedGate {
 }
 
 /// The interpreter that the gates of a runtime will spawn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeFound {
     /// Runtime id.
     pub runtime: String,
@@ -286,7 +298,7 @@ pub struct RuntimeFound {
 }
 
 /// A service or a database server answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceReady {
     /// Service id.
     pub service: String,
@@ -305,7 +317,7 @@ pub struct ServiceReady {
 }
 
 /// How a set-up went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Installed {
     /// Lock files and interpreter are those of the last set-up.
     Unchanged,
@@ -316,7 +328,7 @@ pub enum Installed {
 }
 
 /// A process that started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcStarted {
     /// Gate and iteration, or the runtime that is set up.
     pub job: JobId,
@@ -335,7 +347,7 @@ pub struct ProcStarted {
 }
 
 /// How a process that outlived its step was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FoundBy {
     /// It was still in the step's process group.
     Group,
@@ -346,7 +358,7 @@ pub enum FoundBy {
 }
 
 /// All files of an attempt are in place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptEnded {
     /// Gate and iteration.
     pub job: JobId,

@@ -6,17 +6,15 @@ mod rules;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use exit::{Denial, Exit};
 pub use facts::{AttemptFacts, CaseFact, ReportFact, ReportState, Retries, StepFact};
-pub use rules::{Before, Criterion, Expect, Metric, Operator, Quarantine};
+pub use rules::{Before, Criterion, Expect, Metric, Operator, Quarantine, RELEASE, RERUN};
 
 /// Name of the case that stands for an exit status which no report explains.
 pub const UNREPORTED: &str = "unreported failure";
-
-/// The profile whose runs can be signed.
-pub const RELEASE: &str = "release";
 
 /// Why a trial of a hunt is partial.
 pub const PROVOKED: &str = "provoked by hunt";
@@ -25,7 +23,7 @@ pub const PROVOKED: &str = "provoked by hunt";
 pub const MIGRATE: &str = "migrate";
 
 /// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum End {
     /// It exited with this status.
     Code(i32),
@@ -49,7 +47,7 @@ impl fmt::Display for End {
 }
 
 /// Why the runner ended a process itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StopCause {
     /// The attempt or the step passed its timeout.
     Timeout,
@@ -62,7 +60,7 @@ pub enum StopCause {
 }
 
 /// What asked the whole run to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CancelCause {
     /// Ctrl-C.
     Interrupt,
@@ -73,7 +71,7 @@ pub enum CancelCause {
 }
 
 /// A file of a run by its name inside the run's folder, with what it must still be when it is read again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileRef {
     /// Path inside the run's folder, with `/`.
     pub path: String,
@@ -85,7 +83,7 @@ pub struct FileRef {
 }
 
 /// Outcome of one test case in one iteration. The order is the severity: the worst child of a case wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Ran and passed.
@@ -123,7 +121,7 @@ impl Outcome {
 }
 
 /// Verdict of an attempt, a gate or a phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It ran and passed.
@@ -152,7 +150,7 @@ impl Verdict {
 }
 
 /// What repeated iterations say of a case or a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Label {
     /// Passed every time it ran.
@@ -178,7 +176,7 @@ impl Label {
 }
 
 /// Counts of cases, by elements and never by a report's own attributes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// All cases.
     pub tests: u64,
@@ -217,7 +215,7 @@ impl Totals {
 }
 
 /// A place in a source file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Location {
     /// Path as the tool printed it, with `/`.
     pub file: String,
@@ -232,7 +230,7 @@ impl fmt::Display for Location {
 }
 
 /// Kind of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Category {
     /// A worker or the process died.
@@ -274,7 +272,7 @@ impl Category {
 }
 
 /// A test tool whose words for a report and against retries the product knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tool {
     /// pytest.
@@ -300,7 +298,7 @@ impl Tool {
 }
 
 /// Name of one job: a gate in one iteration.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct JobId {
     /// Gate id, or the runtime's for an install.
     pub gate: String,
@@ -315,7 +313,7 @@ impl fmt::Display for JobId {
 }
 
 /// A part of a gate whose cases are split over machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// From 1.
     pub index: u32,
@@ -335,7 +333,7 @@ impl fmt::Display for Part {
 }
 
 /// Why a job did not run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Skip {
     /// A gate that it needs was not green.
     Need(String),
@@ -374,7 +372,7 @@ impl fmt::Display for Skip {
 }
 
 /// How strictly a runtime must match its pin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// The pin is x.y.z and the interpreter is exactly that.
@@ -387,7 +385,7 @@ pub enum Policy {
 }
 
 /// What a mixed result over iterations does to the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FlakyRule {
     /// A flaky gate passes.

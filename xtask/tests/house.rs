@@ -247,6 +247,8 @@ fn every_dependency_has_its_reason() {
 fn documents_are_fresh() {
     let schema: serde_json::Value = serde_json::from_str(&read(&root().join("docs/gates.schema.json"))).expect("JSON");
     assert_eq!(schema, xtask::config::schema::json_schema(), "run: cargo xtask schema > docs/gates.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&read(&root().join("docs/events.schema.json"))).expect("JSON");
+    assert_eq!(schema, xtask::event::json_schema(), "run: cargo xtask schema --events > docs/events.schema.json");
     let changelog = read(&root().join("CHANGELOG.md"));
     assert!(changelog.contains("## [Unreleased]") && changelog.contains(&format!("## [{}]", env!("CARGO_PKG_VERSION"))));
     let readme = read(&root().join("README.md"));

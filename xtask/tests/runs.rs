@@ -303,3 +303,67 @@ fn pictures_and_traces_of_what_is_red_are_named_in_every_report() {
     sandbox.write("good", "");
     sandbox.run(&["gate", "p"]).exits(0).never_says("kept .gates");
 }
+
+#[test]
+fn a_run_of_what_failed_stands_below_the_run_that_it_repeats() {
+    let sandbox =
+        Sandbox::new("schema = 1\n[phase.p]\ngates = ['a', 'b']\n[gate.a]\nowner = 'me'\nshell = 'test -e good'\n[gate.b]\nowner = 'me'\nrun = ['true']\n");
+    sandbox.run(&["gate", "p"]).exits(1);
+    sandbox.run(&["gate", "--failed"]).exits(1);
+    sandbox.write("good", "");
+    sandbox.run(&["gate", "--failed"]).exits(0);
+    sandbox.run(&["gate", "p"]).exits(0);
+    let listed = sandbox.run(&["runs"]).exits(0).stdout;
+    let marks: Vec<&str> = listed.lines().map(|line| line.split("20").next().unwrap_or_default()).collect();
+    assert_eq!(marks, ["", "", "└─ ", "   └─ "], "{listed}");
+}
+
+#[test]
+fn the_output_of_one_gate_is_shown_as_it_is_written() {
+    let sandbox = Sandbox::new(
+        "schema = 1\n[phase.p]\ngates = ['a', 'b']\n[gate.a]\nowner = 'me'\nshell = 'echo one; echo two; printf last'\n[gate.b]\nowner = 'me'\nshell = 'echo other'\n",
+    );
+    let told = sandbox.run(&["gate", "p", "--stream", "a"]).exits(0).says("a | one\na | two\na | last\n").never_says("other");
+    assert!(told.stderr.find("a | last") < told.stderr.find("PASS p"), "{told}");
+    sandbox.run(&["gate", "p", "--stream", "aa"]).exits(2).says("this run has no such gate").says("did you mean `a`?");
+}
+
+/// A real terminal: what a person types is answered, and the terminal is as it was.
+#[test]
+fn enter_shows_what_runs_and_t_the_processes_too() {
+    use std::io::{Read as _, Write as _};
+    let sandbox = Sandbox::with_gate("shell = 'echo working; cat go > /dev/null; echo done'");
+    let go = sandbox.fifo("go");
+    let program = env!("CARGO_BIN_EXE_xtask");
+    let command = sandbox.command(&[]);
+    let mut terminal = std::process::Command::new(crate::support::tool("script", "bsdutils"));
+    terminal.args(["-qec", &format!("stty -a > before; {program} gate p; stty -a > after"), "/dev/null"]).current_dir(sandbox.root()).env_clear();
+    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))).env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut child = terminal.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("script starts");
+    let (mut keys, mut screen) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+    let (sender, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count) = screen.read(&mut buffer) {
+            if count == 0 || sender.send(String::from_utf8_lossy(&buffer[..count]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut shown = String::new();
+    let mut until = |word: &str| {
+        while !shown.contains(word) {
+            shown.push_str(&seen.recv_timeout(crate::support::LIMIT).unwrap_or_else(|_| panic!("`{word}` is not in {shown}")));
+        }
+    };
+    until("gates over");
+    keys.write_all(b"\n").expect("typed");
+    until("| working");
+    keys.write_all(b"t\n").expect("typed");
+    until("cat go");
+    std::fs::write(go, "").expect("released");
+    until("PASS p");
+    drop(keys);
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(sandbox.read("before"), sandbox.read("after"), "the terminal is as it was");
+}

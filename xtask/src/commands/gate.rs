@@ -1,6 +1,7 @@
 //! `gate` and `setup`: the guard outside, the runner inside.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -9,11 +10,12 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use super::finish::{Finished, finish};
+use super::keys::Keys;
 use super::remember;
 use super::start::{Ready, Task};
 use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
 use crate::cli::{self, Cli, Command, Place};
-use crate::event::{EventKind, Refusal, RunStarted, When};
+use crate::event::{self, EventKind, Refusal, RunStarted, When};
 use crate::evidence;
 use crate::journal::Journal;
 use crate::mask::{Mask, redact};
@@ -42,7 +44,9 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
     let guard_pid = std::process::id().to_string();
     let args = ["__run".into(), guard_pid.into(), run.clone().into(), "--".into()].into_iter().chain(own);
     let spare = || noted_servers(&repository, &run).iter().filter_map(|(noted, _)| spared(noted)).collect();
-    let guarded = guard::guard(&args.collect::<Vec<OsString>>(), spare).context("failed to start the runner")?;
+    // A person who looks on may ask; a program that reads along is left alone.
+    let keys = output == Output::Human && console::user_attended_stderr() && std::io::stdin().is_terminal();
+    let guarded = guard::guard(&args.collect::<Vec<OsString>>(), keys, spare).context("failed to start the runner")?;
     for (noted, note) in noted_servers(&repository, &run).into_iter().filter(|(noted, _)| !noted.keep && noted.base.is_some()) {
         // Also what a server that was just being made has written since.
         noted.home().iter().for_each(Home::remove);
@@ -119,6 +123,7 @@ pub(super) fn new_run_id() -> String {
 /// What is known of a run before anything is read.
 fn head(run: &str, argv: Vec<String>, repository: &Repository, ambient: &Ambient) -> RunStarted {
     RunStarted {
+        schema: event::SCHEMA,
         run: run.to_owned(),
         wall: wall(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -156,8 +161,10 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     let (stop_sender, stop) = tokio::sync::mpsc::unbounded_channel();
     let (events, inbox) = mpsc::channel();
     let show_colour = colour(&cli.place, &ambient);
-    let listener =
-        listen::start(inbox, journal, choose(output, screen(show_colour, &ambient, &folder)), stop_sender.clone()).context("failed to start the listener")?;
+    let stream = if let Task::Gate(args) = &task { args.stream.clone() } else { None };
+    let asked = listen::Asked { keys: Keys::listen(), run: folder.clone() };
+    let reporter = choose(output, screen(show_colour, &ambient, &folder, stream));
+    let listener = listen::start(inbox, journal, reporter, asked, stop_sender.clone()).context("failed to start the listener")?;
     let mask = Mask::new(url_password(&task).iter().map(String::as_str));
     let argv: Vec<String> = redact(&argv.iter().map(|word| mask.text(&word.to_string_lossy())).collect::<Vec<_>>());
     let mut teller = tokio.block_on(async { Teller::new(events) });
@@ -244,8 +251,8 @@ pub(super) fn look_for_secrets(run: &RunDir) -> Vec<EventKind> {
 }
 
 /// Where a run is shown.
-pub(super) fn screen(colour: bool, ambient: &Ambient, run: &RunDir) -> Screen {
-    Screen { colour, github: annotate::is_job(ambient).then(|| run.clone()) }
+pub(super) fn screen(colour: bool, ambient: &Ambient, run: &RunDir, stream: Option<String>) -> Screen {
+    Screen { colour, github: annotate::is_job(ambient).then(|| run.clone()), stream: stream.map(|gate| (run.clone(), gate)) }
 }
 
 /// The last lines.

@@ -3,15 +3,17 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::keys::{self, Keys, Wish};
 use super::say;
 use crate::event::Event;
 use crate::journal::Journal;
 use crate::model::CancelCause;
 use crate::record::Record;
+use crate::rundir::RunDir;
 use crate::ui::Reporter;
 
 /// Time between two looks at the screen.
@@ -32,13 +34,21 @@ pub(super) fn start(
     events: Receiver<Event>,
     journal: Journal,
     reporter: Box<dyn Reporter>,
+    asked: Asked,
     stop: UnboundedSender<CancelCause>,
 ) -> std::io::Result<JoinHandle<Heard>> {
     std::thread::Builder::new().name("listen".to_owned()).spawn(move || {
-        let mut listener = Listener { journal: Some(journal), fault: None, record: Record::default(), reporter: Some(reporter), stop };
+        let mut listener =
+            Listener { journal: Some(journal), fault: None, record: Record::default(), reporter: Some(reporter), asked, begun: Instant::now(), stop };
         listener.listen(&events);
         listener.end()
     })
+}
+
+/// What a person may ask while gates run, and the run that answers.
+pub(super) struct Asked {
+    pub(super) keys: Keys,
+    pub(super) run: RunDir,
 }
 
 struct Listener {
@@ -46,6 +56,8 @@ struct Listener {
     fault: Option<String>,
     record: Record,
     reporter: Option<Box<dyn Reporter>>,
+    asked: Asked,
+    begun: Instant,
     stop: UnboundedSender<CancelCause>,
 }
 
@@ -68,7 +80,16 @@ impl Listener {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if let Some(wish) = self.asked.keys.take() {
+                self.answer(wish);
+            }
         }
+    }
+
+    fn answer(&mut self, wish: Wish) {
+        let lines = keys::snapshot(&self.record, &self.asked.run, self.begun.elapsed().as_millis() as u64, wish);
+        let result = self.reporter.as_mut().map_or(Ok(()), |reporter| reporter.print(&lines));
+        self.check(result);
     }
 
     fn take(&mut self, batch: &[Event]) {

@@ -8,7 +8,7 @@ use super::share::{read_plan, same_source};
 use super::{Repository, ambient, baseline, caller, check_specs, colour, gate, in_ci, program, repository, say};
 use crate::cli::{MergeArgs, Place};
 use crate::config;
-use crate::event::{Event, RunStarted};
+use crate::event::{self, Event, RunStarted};
 use crate::journal::{self, Journal};
 use crate::merge::{Delivery, merge};
 use crate::model::Exit;
@@ -95,6 +95,7 @@ fn head(repository: &Repository, plan: &ShardPlan, folder: &RunDir, ci: bool) ->
     let mut gates = plan.head.gates.clone();
     remember::recall(repository, &mut gates);
     Ok(RunStarted {
+        schema: event::SCHEMA,
         run: folder.id.clone(),
         wall: gate::wall(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -117,7 +118,7 @@ fn delivery(folder: RunDir) -> Delivery {
 
 /// The merged run as it would have been seen.
 fn show(args: &MergeArgs, events: &[Event], colour: bool) {
-    let mut reporter = choose(args.output, Screen { colour, github: None });
+    let mut reporter = choose(args.output, Screen { colour, github: None, stream: None });
     let mut record = Record::default();
     for event in events {
         record.apply(event);

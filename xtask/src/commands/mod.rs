@@ -19,6 +19,7 @@ mod history;
 mod hunt;
 mod init;
 mod junit;
+mod keys;
 mod list;
 mod listen;
 mod merge;
@@ -96,7 +97,7 @@ fn run_gates(cli: Cli) -> anyhow::Result<Exit> {
             crate::hunt::pressure::press(file.as_deref());
             Ok(Exit::Pass)
         }
-        Command::Schema => schema::run(),
+        Command::Schema { events } => schema::run(events),
         Command::Config { command: ConfigCommand::Validate { json } } => adopt::validate(place, json),
         Command::Init { check } => init::run(place, check),
         Command::Completions { shell } => adopt::completions(shell),

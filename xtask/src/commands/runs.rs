@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::{print, repository, say};
 use crate::cli::{Place, RunsCommand};
 use crate::history::{self, Past, bytes_below};
-use crate::model::Exit;
+use crate::model::{Exit, RERUN};
 use crate::rundir::short;
 use crate::text::{millis, plural, size};
 
@@ -14,9 +14,17 @@ pub(super) fn run(place: &Place, command: Option<&RunsCommand>) -> anyhow::Resul
     match command {
         None => {
             let runs = history::runs(&repository.gates);
-            for (index, past) in runs.iter().enumerate() {
-                let bytes = bytes_below(repository.gates.run(&past.id).path());
-                print(&line(past, bytes, index == 0));
+            let shown = |past: &Past| line(past, bytes_below(repository.gates.run(&past.id).path()), past.id == runs[0].id);
+            // A run of what was not green stands below the run that it repeats.
+            let parent = |past: &Past| past.text("partial").strip_prefix(RERUN).map(str::to_owned);
+            let has = |id: &String| runs.iter().any(|past| short(&past.id) == id);
+            for root in runs.iter().filter(|past| parent(past).is_none_or(|id| !has(&id))) {
+                let mut open = vec![(root, 0)];
+                while let Some((past, depth)) = open.pop() {
+                    let mark = if depth == 0 { String::new() } else { format!("{}└─ ", "   ".repeat(depth - 1)) };
+                    print(&format!("{mark}{}", shown(past)));
+                    open.extend(runs.iter().filter(|other| parent(other).as_deref() == Some(short(&past.id))).map(|other| (other, depth + 1)));
+                }
             }
             if runs.is_empty() {
                 say("there is no run yet");

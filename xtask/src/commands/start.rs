@@ -15,7 +15,7 @@ use crate::config::{self, Config, Profile};
 use crate::event::{EventKind, Refusal, RunStarted, Source};
 use crate::git;
 use crate::history;
-use crate::model::{FlakyRule, Policy, RELEASE, Skip};
+use crate::model::{FlakyRule, Policy, RELEASE, RERUN, Skip};
 use crate::pins::probe::Probes;
 use crate::pins::{self, Ambient, Interpreter};
 use crate::plan::shard::ShardPlan;
@@ -26,6 +26,7 @@ use crate::run::os::Site;
 use crate::run::supplies::{self, Supplies, Wish};
 use crate::run::{Course, Limits, Repeat};
 use crate::rundir::{RunDir, file_ref, write_atomic};
+use crate::text::closest;
 
 /// Longest time for a set-up.
 const INSTALL: Limits = Limits { timeout: Duration::from_mins(30), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5), supplied: false };
@@ -120,6 +121,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     if !problems.is_empty() {
         return Err((Refusal::Pin, problems));
     }
+    streams(task, &plan)?;
     let mut left_out = deselected(&plan);
     let mut tools = Vec::new();
     let problems = surroundings::problems(repository, &config, &profile, &plan, ambient, &mut left_out, &mut tools);
@@ -131,12 +133,11 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         return Err((Refusal::Nothing, vec![share::nothing(shards.as_ref())]));
     }
     let warnings = warnings(&config, repository, &head.run, &wish, ambient);
-    let limits = limits(&config);
     let (fail_fast, extra) = appended(task, &profile);
     let slots = head.jobs;
     let repeat = repeat(&config, &profile, task);
     head.until_fail = repeat.until_fail;
-    let course = CourseParts { limits, slots, fail_fast, flaky: profile.flaky, left_out, repeat };
+    let course = CourseParts { limits: limits(&config), slots, fail_fast, flaky: profile.flaky, left_out, repeat };
     let site = Site {
         gates: repository.gates.clone(),
         run: folder.clone(),
@@ -150,7 +151,6 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         in_use: Mutex::default(),
         extra,
         baseline: baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?,
-        // What goes on to other machines is known by its bytes.
         depth: if head.ci || profile.name == RELEASE || shards.is_some() { Depth::Whole } else { Depth::Front },
         slots,
         supplies: Supplies::new(&config, wish),
@@ -166,6 +166,14 @@ fn asked(repository: &Repository, task: &Task, head: &mut RunStarted) -> Result<
     let Task::Gate(args) = task else { return Ok(None) };
     head.targets.clone_from(&args.targets);
     share(repository, &args.share)
+}
+
+/// The gate whose output is to be shown is one of this run.
+fn streams(task: &Task, plan: &Plan) -> Result<(), Refusing> {
+    let Task::Gate(args) = task else { return Ok(()) };
+    let Some(unknown) = args.stream.as_ref().filter(|id| !plan.gates.iter().any(|gate| gate.id == **id)) else { return Ok(()) };
+    let near = closest(unknown, plan.gates.iter().map(|gate| gate.id.as_str())).map(|near| format!("\n  hint: did you mean `{near}`?")).unwrap_or_default();
+    Err((Refusal::Config, vec![format!("--stream {unknown}: this run has no such gate{near}")]))
 }
 
 /// What the plan says, in the words of the first event.
@@ -335,7 +343,7 @@ fn only_failed(repository: &Repository, request: &mut Request, own: &str) -> Res
     if failed.is_empty() {
         return Err(format!("--failed: everything was green in run {}", crate::rundir::short(&past.id)));
     }
-    request.only = Some((failed, format!("--failed of run {}", crate::rundir::short(&past.id))));
+    request.only = Some((failed, format!("{RERUN}{}", crate::rundir::short(&past.id))));
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! What happened in one attempt, as values for the journal: steps, reports, cases. Knows no verdict.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Category, End, FileRef, Location, Outcome, StopCause, Totals};
 
 /// What is known of attempts that a tool makes by itself. The order is how little can be claimed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Retries {
     /// Each case was tried once, or every attempt is known.
@@ -18,7 +19,7 @@ pub enum Retries {
 }
 
 /// A case that did not pass, as facts for the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseFact {
     /// Printed name.
     pub case: String,
@@ -44,7 +45,7 @@ fn no_attempts(count: &u32) -> bool {
 }
 
 /// State of one report file after reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReportState {
     /// A whole JUnit document.
@@ -85,7 +86,7 @@ impl ReportState {
 }
 
 /// What was read from one report: counts, and the cases that did not simply pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportFact {
     /// Step that wrote it.
     pub step: String,
@@ -131,7 +132,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// How one step of an attempt went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepFact {
     /// Name of the step.
     pub step: String,

@@ -1,11 +1,18 @@
 //! What a gate or a phase promises, as values for the journal: criteria, expectations, quarantine. Knows no outcome that really was.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Category;
 
+/// Why a run is partial that repeats what was not green in another one: these words, then the end of that run's id.
+pub const RERUN: &str = "--failed of run ";
+
+/// The profile whose runs can be signed.
+pub const RELEASE: &str = "release";
+
 /// What a criterion counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// Timeouts over all iterations: of cases, and of whole gates.
@@ -61,7 +68,7 @@ impl Metric {
 }
 
 /// On which side of a threshold a criterion holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operator {
     /// Up to and with the threshold.
@@ -82,7 +89,7 @@ impl Operator {
 }
 
 /// A threshold of a phase.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Criterion {
     /// Name.
     pub id: String,
@@ -105,7 +112,7 @@ pub struct Criterion {
 }
 
 /// What the history says of a case before this run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Before {
     /// Executions.
     pub executions: u32,
@@ -116,7 +123,7 @@ pub struct Before {
 }
 
 /// A case that is known to be flaky.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantine {
     /// Entry.
     pub id: String,
@@ -140,7 +147,7 @@ pub struct Quarantine {
 }
 
 /// What a gate promises of its reports (`expect` in gates.toml).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expect {
     /// Least number of cases that passed, failed or ended in an error.
     pub min_tests: u64,

@@ -2,11 +2,12 @@
 //! own. Whichever is killed, the other ends what is left. Knows no gate.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
@@ -26,16 +27,20 @@ pub struct Guarded {
     pub swept: usize,
 }
 
-/// Starts this program again as the runner, forwards signals to it, and ends whatever it leaves behind. `spare` is asked when the
-/// runner is over: processes that stay, with everything below them.
-pub fn guard(args: &[OsString], spare: impl FnOnce() -> Vec<i32>) -> io::Result<Guarded> {
+/// Starts this program again as the runner, forwards signals to it, and ends whatever it leaves behind. With `keys`, lines that a person
+/// types go to the runner. `spare` is asked when the runner is over: processes that stay, with everything below them.
+pub fn guard(args: &[OsString], keys: bool, spare: impl FnOnce() -> Vec<i32>) -> io::Result<Guarded> {
     adopt_orphans()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let mut command = command(&own_program());
-        command.args(args).stdin(Stdio::null());
+        command.args(args).stdin(if keys { Stdio::piped() } else { Stdio::null() });
         let mut child = command.spawn()?;
+        if let Some(pipe) = child.stdin.take() {
+            // Not waited for: it ends with this process, or when the runner's end is gone.
+            std::thread::Builder::new().name("keys".to_owned()).spawn(move || hand_on(pipe))?;
+        }
         let pid = pid_of(&child);
         let (told, mut ended) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("wait".to_owned()).spawn(move || told.send(reap(&mut child)).ok())?;
@@ -47,6 +52,31 @@ pub fn guard(args: &[OsString], spare: impl FnOnce() -> Vec<i32>) -> io::Result<
         };
         Ok(Guarded { end, swept: sweep_below_self(SWEEP, &spare()) })
     })
+}
+
+/// Hands lines of the terminal on. Only while this process is in the foreground: whoever reads from behind is stopped.
+fn hand_on(mut pipe: ChildStdin) {
+    let stdin = io::stdin();
+    let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+    loop {
+        let mut asked = [PollFd::new(&stdin, PollFlags::IN)];
+        let ready = poll(&mut asked, Some(&wait));
+        let in_front = rustix::termios::tcgetpgrp(&stdin).is_ok_and(|group| group == rustix::process::getpgrp());
+        if matches!(ready, Ok(0)) || !in_front {
+            if ready.is_err() || !in_front {
+                std::thread::sleep(Duration::from_millis(250));
+            }
+            continue;
+        }
+        let mut line = String::new();
+        match stdin.read_line(&mut line) {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) => return, // the terminal is gone
+        }
+        if pipe.write_all(line.as_bytes()).is_err() {
+            return; // the runner is over
+        }
+    }
 }
 
 /// This program, also when its file was replaced meanwhile.

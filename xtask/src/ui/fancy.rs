@@ -121,6 +121,10 @@ impl Reporter for Fancy {
         Ok(())
     }
 
+    fn print(&mut self, lines: &[String]) -> io::Result<()> {
+        lines.iter().try_for_each(|line| self.screen.println(line))
+    }
+
     fn end(&mut self) -> io::Result<()> {
         for (bar, _) in self.bars.values() {
             bar.finish_and_clear();

@@ -72,6 +72,10 @@ impl Reporter for GitHub {
     fn tick(&mut self, record: &Record) -> io::Result<()> {
         self.plain.tick(record)
     }
+
+    fn print(&mut self, lines: &[String]) -> io::Result<()> {
+        self.plain.print(lines)
+    }
 }
 
 /// Lines of ours that may hold words of others.

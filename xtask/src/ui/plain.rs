@@ -53,6 +53,10 @@ impl Reporter for Plain {
         self.say(&lines)
     }
 
+    fn print(&mut self, lines: &[String]) -> io::Result<()> {
+        self.say(lines)
+    }
+
     fn tick(&mut self, record: &Record) -> io::Result<()> {
         if self.spoke.elapsed() < HEARTBEAT {
             return Ok(());
