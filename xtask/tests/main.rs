@@ -32,4 +32,5 @@ mod services;
 mod shards;
 mod signoffs;
 mod support;
+mod transcripts;
 mod yard;

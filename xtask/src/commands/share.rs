@@ -75,5 +75,5 @@ pub(super) fn plan_of(
 /// Why there is nothing to run.
 pub(super) fn nothing(shards: Option<&(ShardPlan, String)>) -> String {
     let empty = shards.and_then(|(plan, _)| plan.empty.as_ref());
-    empty.map_or_else(|| "nothing is left to run".to_owned(), |why| format!("the plan has no work: {why}"))
+    empty.map_or_else(|| "nothing is left to run\n  hint: `plan` says what was left out, and why".to_owned(), |why| format!("the plan has no work: {why}"))
 }

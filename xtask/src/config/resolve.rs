@@ -50,7 +50,10 @@ impl Report<'_> {
         }
         let ids = table.keys().map(String::as_str);
         let hint = closest(name, ids.clone()).map_or_else(
-            || format!("define [{kind}.{name}], or name one of: {}", ids.collect::<Vec<_>>().join(", ")),
+            || match ids.collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => format!("define [{kind}.{name}]"),
+                known => format!("define [{kind}.{name}], or name one of: {known}"),
+            },
             |near| format!("did you mean \"{near}\"?"),
         );
         self.push(path, format!("there is no {kind} `{name}`"), hint);

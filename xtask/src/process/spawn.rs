@@ -122,7 +122,7 @@ pub fn resolve(program: &str, path: &str, cwd: &Path) -> Result<PathBuf, String>
         if program.contains('/') {
             format!("there is no program `{program}` in {}", cwd.display())
         } else {
-            format!("`{program}` is not on the PATH of this step: {path}")
+            format!("`{program}` is not on the PATH of this step: {path}; install it, or name the runtime that brings it in `runtimes`")
         }
     })
 }
