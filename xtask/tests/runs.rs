@@ -328,42 +328,85 @@ fn the_output_of_one_gate_is_shown_as_it_is_written() {
     sandbox.run(&["gate", "p", "--stream", "aa"]).exits(2).says("this run has no such gate").says("did you mean `a`?");
 }
 
-/// A real terminal: what a person types is answered, and the terminal is as it was.
+/// A run on a real terminal, of which the settings before and after are written down.
+struct Terminal {
+    child: std::process::Child,
+    keys: std::process::ChildStdin,
+    seen: std::sync::mpsc::Receiver<String>,
+    shown: String,
+}
+
+impl Terminal {
+    fn open(sandbox: &Sandbox) -> Self {
+        use std::io::Read as _;
+        let program = env!("CARGO_BIN_EXE_xtask");
+        // The shell lives on where Ctrl-C ends the run.
+        let line = format!("trap : INT; stty -a > before; {program} gate p; echo $? > status; stty -a > after");
+        let environment = sandbox.command(&[]);
+        let mut terminal = std::process::Command::new(crate::support::tool("script", "bsdutils"));
+        terminal.args(["-qec", &line, "/dev/null"]).current_dir(sandbox.root()).env_clear();
+        terminal.envs(environment.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))).env("TERM", "xterm").env("NO_COLOR", "1");
+        let mut child = terminal.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("script starts");
+        let (keys, mut screen) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        let (sender, seen) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count) = screen.read(&mut buffer) {
+                if count == 0 || sender.send(String::from_utf8_lossy(&buffer[..count]).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, keys, seen, shown: String::new() }
+    }
+
+    /// Waits until some text was shown.
+    fn until(&mut self, word: &str) {
+        while !self.shown.contains(word) {
+            let more = self.seen.recv_timeout(crate::support::LIMIT);
+            self.shown.push_str(&more.unwrap_or_else(|_| panic!("`{word}` is not in {}", self.shown)));
+        }
+    }
+
+    fn types(&mut self, keys: &[u8]) {
+        use std::io::Write as _;
+        self.keys.write_all(keys).expect("typed");
+    }
+
+    /// The exit status; the terminal is as it was.
+    fn end(self, sandbox: &Sandbox) -> String {
+        let Self { mut child, keys, .. } = self;
+        child.wait().expect("it ends");
+        drop(keys);
+        assert_eq!(sandbox.read("before"), sandbox.read("after"), "the terminal is as it was");
+        sandbox.read("status").trim().to_owned()
+    }
+}
+
 #[test]
 fn enter_shows_what_runs_and_t_the_processes_too() {
-    use std::io::{Read as _, Write as _};
     let sandbox = Sandbox::with_gate("shell = 'echo working; cat go > /dev/null; echo done'");
     let go = sandbox.fifo("go");
-    let program = env!("CARGO_BIN_EXE_xtask");
-    let command = sandbox.command(&[]);
-    let mut terminal = std::process::Command::new(crate::support::tool("script", "bsdutils"));
-    terminal.args(["-qec", &format!("stty -a > before; {program} gate p; stty -a > after"), "/dev/null"]).current_dir(sandbox.root()).env_clear();
-    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))).env("TERM", "xterm").env("NO_COLOR", "1");
-    let mut child = terminal.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("script starts");
-    let (mut keys, mut screen) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-    let (sender, seen) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count) = screen.read(&mut buffer) {
-            if count == 0 || sender.send(String::from_utf8_lossy(&buffer[..count]).into_owned()).is_err() {
-                return;
-            }
-        }
-    });
-    let mut shown = String::new();
-    let mut until = |word: &str| {
-        while !shown.contains(word) {
-            shown.push_str(&seen.recv_timeout(crate::support::LIMIT).unwrap_or_else(|_| panic!("`{word}` is not in {shown}")));
-        }
-    };
-    until("gates over");
-    keys.write_all(b"\n").expect("typed");
-    until("| working");
-    keys.write_all(b"t\n").expect("typed");
-    until("cat go");
+    let mut terminal = Terminal::open(&sandbox);
+    terminal.until("gates over");
+    terminal.types(b"\n");
+    terminal.until("| working");
+    terminal.types(b"t\n");
+    terminal.until("cat go");
     std::fs::write(go, "").expect("released");
-    until("PASS p");
-    drop(keys);
-    assert!(child.wait().expect("it ends").success());
-    assert_eq!(sandbox.read("before"), sandbox.read("after"), "the terminal is as it was");
+    terminal.until("PASS p");
+    assert_eq!(terminal.end(&sandbox), "0");
+}
+
+#[test]
+fn a_terminal_is_clean_after_an_interrupt_at_any_moment() {
+    // At the first line, while a gate runs, and twice.
+    for (wait, keys) in [("gate p ·", &b"\x03"[..]), ("gates over", b"\x03"), ("gates over", b"\x03\x03")] {
+        let sandbox = Sandbox::with_gate("shell = 'trap : TERM; sleep 60'\ngrace = '200ms'");
+        let mut terminal = Terminal::open(&sandbox);
+        terminal.until(wait);
+        terminal.types(keys);
+        let status = terminal.end(&sandbox);
+        assert_eq!(status, "130", "after `{wait}`");
+    }
 }
