@@ -24,6 +24,8 @@ fn redacted(sandbox: &Sandbox, text: &str) -> String {
         (r"(?m)^ +\d+ (/usr/bin/sh|/bin/sh|sleep)", "               N $1"),
         (r"of this step: [^;]*;", "of this step: PATH;"),
         (r"\b[0-9a-f]{12}\b", "COMMIT"),
+        (r"\d+ days away", "N days away"),
+        (r"this is version [0-9.]+", "this is version N"),
         (r"(pass|fail|broken|skipped)( +)[0-9a-f]{4} ", "${1}${2}XXXX "),
         (r"[\d.]+GiB free", "N free"),
     ] {
@@ -156,6 +158,31 @@ const MISTAKES: &[&str] = &[
     "run = ['true']\n[runtime.python]\npin = '.python-version'",
 ];
 
+/// Mistakes in whole files, behind `schema = 1`: several in each, since all are told at once.
+const FILES: &[&str] = &[
+    "[phase.p]\ngates = ['a', 'a']\nrequires = ['q']\n[phase.q]\nrequires = ['p']\ngates = []\n[phase.Up]\ngates = ['a']\n[phase.all]\ngates = ['a']\n[gate.p]\nowner = ''\nrun = ['true']\n\
+     [gate.a]\nowner = 'me'\nrun = ['']\nneeds = ['p']\nsecrets = ['A-B', 'TOKEN']\nenv = { TOKEN = 'x', 'A B' = 'y', GATE_X = 'z' }\nlocks = ['l:all', 'l', 'l:shared']\nmissing = 'skip'\nshards = 2\n[lock.l]\n",
+    "required-version = 'soon'\n[phase.p]\ngates = ['a', 'b', 'c']\n[gate.a]\nowner = 'me'\ntimeout = '1s'\n[[gate.a.steps]]\nname = 'x'\nrun = ['true']\nwith = { a = 1 }\n[[gate.a.steps]]\nname = 'x'\nrun = ['true']\nshell = 'true'\n\
+     [gate.b]\nowner = 'me'\nrun = ['true']\njunit = ['r/*.xml', 'a[']\n[gate.c]\nowner = 'me'\nrun = ['true']\njunit = ['r/x.xml']\n[[gate.c.steps]]\nrun = ['true']\n",
+    "[phase.p]\ngates = ['a']\n[phase.p.criteria]\nslow = { metric = 'speed', max = 1 }\nflaky = { gates = ['z'], min = 1, confidence = '0.9' }\nrate = { metric = 'max-rate', max = '0.1', confidence = '7' }\nnone = { metric = 'flaky' }\n\
+     [gate.a]\nowner = 'me'\nrun = ['true']\n[quarantine.q]\ngate = 'a'\ncase = ''\nowner = 'me'\nissue = 'T'\nreason = 'r'\nexpires = 'soon'\nmax-rate = '3'\n\
+     [quarantine.r]\ngate = 'a'\ncase = 'c'\nowner = 'me'\nissue = 'T'\nreason = 'r'\nexpires = '2999-01-01'\n[quarantine.s]\ngate = 'a'\ncase = 'c'\nowner = 'me'\nissue = 'T'\nreason = 'r'\nexpires = '2999-01-01'\n",
+    "[profile.one]\ninherits = 'two'\n[profile.two]\ninherits = 'one'\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n",
+    "[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nruntimes = ['x', 'x']\nrun = ['true']\n[runtime.x]\npin = 'pin'\ninstall = [[]]\n",
+    "[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\nservices = ['pg', 'api', 'mute', 'odd', 'two', 'off', 'empty']\ndatabases = ['app:there', 'app', 'bare', 'wrong']\n\
+     [service.pg]\nkind = 'postgres'\nrun = ['x']\nexternal-env = 'DATABASE_URL'\n[service.api]\nrun = ['x']\nversion = '15'\nready = { http = 'health' }\nneeds = ['mute']\n\
+     [service.mute]\nneeds = ['api']\nready = { tcp = true }\n[service.odd]\nrun = ['x', '{port}']\nready = { line = '(' }\n[service.two]\nrun = ['x', '{port}']\nready = { line = 'a', tcp = true }\n\
+     [service.off]\nrun = ['x', '{port}']\nready = { tcp = false }\n[service.empty]\nrun = ['x']\nready = { tcp = true }\n[database.app]\nservice = 'pg'\nmigrate = [[]]\nurl-env = 'a b'\nurl-scheme = '!'\nalembic = 'alembic.ini'\n[database.app.fixtures]\nempty = 'x.sql'\n\
+     [database.bare]\nservice = 'pg'\n[database.wrong]\nservice = 'api'\n",
+    "[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\ncheck = 'size-budget'\nwith = { max-lines = 'many', paths = ['*'] }\nreuse = true\nretries = 1\ntimeout = 5\nlog-max = 'much'\n",
+    "[service.pg]\nkind = 'postgres'\nversion = 'new'\n[service.api]\nrun = ['x', '{port}']\nper = 'worker'\nneeds = ['pg']\nready = { http = '/' }\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\nservices = ['pg', 'api']\n\
+     databases = ['app', 'app:empty']\n[database.app]\nservice = 'pg'\nmigrate = [['true']]\n",
+    "required-version = '>=9'\n[defaults]\nenv-pass = ['A-B', 'PATH']\n[phase.p]\ngates = ['a', 'b', 'c', 'd']\n[phase.p.criteria.flaky]\nmax = 0\ngates = ['e']\n\
+     [gate.a]\nowner = 'me'\nexit = [1]\n[[gate.a.steps]]\nrun = ['true']\n[gate.b]\nowner = 'me'\nrun = ['true']\njunit = ['r.xml']\nexpect = { skips = [{ match = 'x', reason = '', owner = '' }] }\n\
+     [gate.c]\nowner = 'me'\nrun = ['true']\njunit = ['r.xml']\n[gate.d]\nowner = 'me'\ntool = 'pytest'\nrun = ['pytest']\nservices = ['long']\n[gate.e]\nowner = 'me'\nrun = ['true']\n\
+     [service.long]\nrun = ['x', '{port}']\nper = 'run'\nneeds = ['short']\nready = { tcp = true }\n[service.short]\nrun = ['x', '{port}']\nready = { tcp = true }\n[service.still]\nrun = ['x']\n",
+];
+
 /// Commands that cannot do what they are asked.
 const CALLS: &[&[&str]] = &[
     &["gate", "q"],
@@ -189,6 +216,9 @@ fn every_message_says_what_where_why_and_the_way_out() {
     for body in MISTAKES {
         messages.with(&gate(body), &["config", "validate"]);
     }
+    for file in FILES {
+        messages.with(&format!("schema = 1\n{file}"), &["config", "validate"]);
+    }
     messages.with("schema = 2\n", &["config", "validate"]);
     messages.with("schema = 1\n[phase", &["config", "validate"]);
     messages.with(&gate("run = ['true']").replace("gates = ['g']", "gates = ['g', 'h']"), &["config", "validate"]);
@@ -209,4 +239,46 @@ fn every_message_says_what_where_why_and_the_way_out() {
         text.split("\n$ ").filter(|one| one.contains("error: ") && !one.contains("hint: ") && !one.contains("For more information")).collect();
     assert!(mute.is_empty(), "without a hint:\n{}", mute.join("\n---\n"));
     is_as_written("messages.txt", &text);
+}
+
+/// The words of a message in the source, between its values: the longest piece.
+fn longest_piece(literal: &str) -> String {
+    let mut pieces = vec![String::new()];
+    let mut depth = 0;
+    for sign in literal.chars() {
+        match sign {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                pieces.push(String::new());
+            }
+            _ if depth == 0 => pieces.last_mut().expect("one").push(sign),
+            _ => {}
+        }
+    }
+    pieces.into_iter().max_by_key(String::len).unwrap_or_default().replace("\\\"", "\"").trim_matches(['`', ' ', ':', '\\']).to_owned()
+}
+
+/// Every problem that gates.toml can have is among the messages: its words stand in the file that is read in review.
+#[test]
+fn every_problem_of_gates_toml_is_among_the_messages() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let known = std::fs::read_to_string(root.join("tests/transcripts/messages.txt")).expect("written");
+    let (mut seen, mut missing) = (0, Vec::new());
+    for entry in std::fs::read_dir(root.join("src/config")).expect("there").flatten() {
+        let text = std::fs::read_to_string(entry.path()).expect("readable");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for call in text.split("report.push(").skip(1) {
+            // The message is the first text of the call that has more than one word.
+            let call: String = call.chars().take(400).collect();
+            let Some(message) = call.split('"').skip(1).step_by(2).find(|literal| literal.contains(' ')) else { continue };
+            seen += 1;
+            let piece = longest_piece(message);
+            if !known.contains(&piece) {
+                missing.push(format!("{}: {message}", entry.file_name().to_string_lossy()));
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} messages were seen");
+    assert!(missing.is_empty(), "not among the messages:\n{}", missing.join("\n"));
 }
