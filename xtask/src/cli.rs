@@ -214,9 +214,9 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Help on a command; `help config` is the reference of gates.toml, key by key.
+    /// Help on a command; `help config` is the reference of gates.toml, `help checks` that of the built-in checks, key by key.
     Help {
-        /// Command, or `config`.
+        /// Command, or `config`, or `checks`.
         topic: Vec<String>,
     },
     /// Keeps the machine busy; started by `hunt`.

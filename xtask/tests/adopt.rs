@@ -16,9 +16,11 @@ fn help_is_there_for_every_command_and_for_gates_toml() {
     sandbox.run(&["help", "gate"]).exits(0).says("Run phases or gates");
     sandbox.run(&["help", "db", "drift"]).exits(0).says("--url");
     sandbox.run(&["help", "gaet"]).exits(2).says("did you mean `gate`?");
-    let reference = sandbox.run(&["help", "config"]).exits(0).stdout;
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("docs/configuration.md");
-    assert_eq!(reference, std::fs::read_to_string(committed).expect("readable"), "run: cargo xtask help config > docs/configuration.md");
+    for (topic, file) in [("config", "docs/configuration.md"), ("checks", "docs/checks-reference.md")] {
+        let reference = sandbox.run(&["help", topic]).exits(0).stdout;
+        let committed = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join(file);
+        assert_eq!(reference, std::fs::read_to_string(committed).expect("readable"), "run: cargo xtask help {topic} > {file}");
+    }
 }
 
 #[test]

@@ -32,6 +32,25 @@ pub struct Check {
     pub run: fn(&Task<'_>) -> Result<Vec<Finding>, String>,
 }
 
+/// The reference of all checks: what each finds, and its keys, as Markdown.
+pub fn reference() -> String {
+    let mut out = String::from(
+        "# Built-in checks, key by key\n\nMade from the checks themselves (`xtask help checks`); [checks.md](checks.md) has an example of each. A gate names one with `check`, its keys stand in \
+         `with`; by hand: `xtask check NAME --with '{...}'`.\n",
+    );
+    for check in CHECKS {
+        let keys: Vec<String> = check
+            .spec
+            .keys
+            .iter()
+            .map(|key| format!("| `{}` | {} | {}{} |\n", key.name, key.kind, key.doc, if key.required { ". Required." } else { "" }))
+            .collect();
+        let table = if keys.is_empty() { "It has no keys.\n".to_owned() } else { format!("| key | type | meaning |\n| --- | --- | --- |\n{}", keys.concat()) };
+        out.push_str(&["\n## ", check.spec.name, "\n\n", check.doc, ".\n\n", &table].concat());
+    }
+    out
+}
+
 /// What a check works on.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {

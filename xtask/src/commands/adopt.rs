@@ -5,15 +5,20 @@ use clap::CommandFactory as _;
 use serde_json::json;
 
 use super::{ambient, caller, check_specs, load, print, program, repository, say};
+use crate::checks;
 use crate::cli::{Cli, Place, Shell};
 use crate::config::{self, reference};
 use crate::model::Exit;
 use crate::rundir::write_atomic;
 
-/// Help on a command, or the reference of gates.toml.
+/// Help on a command, or the reference of gates.toml or of the built-in checks.
 pub(super) fn help(topic: &[String]) -> anyhow::Result<Exit> {
     if topic.len() == 1 && topic[0] == "config" {
         print(reference::markdown().trim_end());
+        return Ok(Exit::Pass);
+    }
+    if topic.len() == 1 && topic[0] == "checks" {
+        print(checks::reference().trim_end());
         return Ok(Exit::Pass);
     }
     let mut command = Cli::command();
