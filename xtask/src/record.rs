@@ -294,10 +294,10 @@ impl Record {
         let mut executed = 0;
         for gate in phase.gates.iter().filter_map(|id| self.planned(id)) {
             let state = self.gate(gate);
-            executed += state.ended;
             if gate.advisory || state.is_neutral() {
-                continue;
+                continue; // a phase of which nothing else ran is not green
             }
+            executed += state.ended;
             let verdict = match (&state.verdict, &state.skip) {
                 (Verdict::Skipped, Some(Skip::Phase(_))) => Verdict::Skipped,
                 (Verdict::Skipped, Some(Skip::Install(_) | Skip::Service(..))) => Verdict::Broken,
@@ -348,7 +348,7 @@ impl Record {
             Exit::Environment
         } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) || self.misses_criteria() || !self.secrets.is_empty() {
             Exit::Fail
-        } else if states.iter().all(|(_, state)| state.ended == 0) && !self.is_setup() {
+        } else if states.iter().all(|(_, state)| state.ended == 0) && !self.is_setup() || self.has_idle_phase() {
             Exit::Nothing
         } else {
             Exit::Pass

@@ -247,7 +247,7 @@ fn gate_rows() -> Vec<Row> {
         row("gate.*.cpus", meet("", ""), meet("", "cpus = 2"), exit, ("0", "1")),
         row("gate.*.tools", g(ok), g(&format!("{ok}\ntools = ['no-such-tool']")), exit, ("0", "3")),
         row("gate.*.missing", g(&format!("{ok}\ntools = ['no-such-tool']")), g(&format!("{ok}\ntools = ['no-such-tool']\nmissing = 'skip'")), exit, ("3", "4")),
-        row("gate.*.advisory", g("run = ['false']"), g("run = ['false']\nadvisory = true"), exit, ("1", "0")),
+        row("gate.*.advisory", g("run = ['false']"), g("run = ['false']\nadvisory = true"), exit, ("1", "4")),
         row("gate.*.slow-after", g(NAP), g(&format!("{NAP}\nslow-after = '50ms'")), slow, ("false", "true")),
         row("gate.*.grace", g(&format!("{LATE}\ngrace = '30s'")), g(&format!("{LATE}\ngrace = '50ms'")), log, ("late", "")),
         row("gate.*.log-max", g(FLOOD), g(&format!("{FLOOD}\nlog-max = '1KiB'")), exit, ("0", "1")),

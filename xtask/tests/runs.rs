@@ -111,6 +111,17 @@ fn fail_fast_starts_nothing_more() {
 }
 
 #[test]
+fn a_phase_of_advisory_gates_alone_is_not_green() {
+    let sandbox = Sandbox::new(
+        "schema = 1\n[phase.o]\ngates = ['b']\n[phase.p]\nrequires = ['o']\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\nadvisory = true\n[gate.b]\nowner = 'me'\nrun = ['true']\n",
+    );
+    sandbox.run(&["gate", "p"]).exits(4).says("PASS o").never_says("PASS p");
+    assert_eq!(sandbox.report()["phases"][1]["verdict"], "skipped");
+    // By itself it is a trial.
+    sandbox.run(&["gate", "a"]).exits(0);
+}
+
+#[test]
 fn an_advisory_gate_is_shown_and_changes_nothing() {
     let sandbox = Sandbox::new(
         "schema = 1\n[phase.p]\ngates = ['a', 'b']\n[gate.a]\nowner = 'me'\nrun = ['false']\nadvisory = true\n[gate.b]\nowner = 'me'\nrun = ['true']\n",

@@ -230,7 +230,7 @@ fn every_message_says_what_where_why_and_the_way_out() {
     messages.with(&gate("run = ['no-such-program']"), &["gate", "p"]);
     messages.with(&gate("run = ['true']\nsecrets = ['DEPLOY_TOKEN']"), &["gate", "p"]);
     messages.with(&gate("run = ['true']\ntools = ['no-such-tool']"), &["gate", "p"]);
-    messages.with(&gate("shell = 'sleep 60'\ntimeout = '50ms'\ngrace = '50ms'"), &["gate", "p"]);
+    messages.with(&gate("shell = 'sleep 60'\ntimeout = '50ms'\ngrace = '50ms'\nlocks = ['dist']\n[lock.dist]"), &["gate", "p"]);
     messages.with(&gate("run = ['true']\njunit = ['r.xml']"), &["gate", "p"]);
     messages.with(&gate("shell = 'echo > r.xml'\njunit = ['r.xml']"), &["gate", "p"]);
     let text = messages.text;

@@ -1,4 +1,4 @@
-//! What a run says of the criteria of its phases, and which bounds its way of repeating allows.
+//! What a run says of its phases as a whole: their criteria, whether anything ran, and which bounds its way of repeating allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,11 @@ use crate::judge::{self, Finding, Measured, Met, Observed};
 use crate::model::{Retries, StopCause, Verdict};
 
 impl Record {
+    /// A phase was asked for, and nothing that counts for it ran: its gates are advisory or left out.
+    pub(super) fn has_idle_phase(&self) -> bool {
+        self.head.partial.is_none() && self.head.phases.iter().any(|phase| phase.asked && self.phase(phase) == Verdict::Skipped)
+    }
+
     /// The number of iterations was not fixed beforehand: somebody looked and decided to stop.
     pub fn is_open_ended(&self) -> bool {
         self.head.until_fail || self.cancelled.is_some()

@@ -81,11 +81,7 @@ impl Grammar {
                 let last = if last_line.is_empty() { String::new() } else { format!("  last line: {last_line}") };
                 vec![self.line("SLOW", &format!("[>{:>7}]      {}{last}", millis(*after), job.gate))]
             }
-            EventKind::KillSent { job, cause: StopCause::Timeout, signal, tree } if signal == "TERM" => {
-                let mut lines = vec![self.line("TIMEOUT", &format!("{}  ending it: TERM, then KILL", job.gate))];
-                lines.extend(tree.iter().take(10).map(|process| self.line("", &format!("  {process}"))));
-                lines
-            }
+            EventKind::KillSent { job, cause: StopCause::Timeout, signal, tree } if signal == "TERM" => self.timeout(job, tree, record),
             EventKind::KillSent { .. } => Vec::new(),
             EventKind::ProcLeaked { job, argv, .. } => {
                 let gate = job.as_ref().map_or("the run", |job| job.gate.as_str());
@@ -103,6 +99,16 @@ impl Grammar {
                 vec![self.line("note", &format!("{gate}{text}"))]
             }
         }
+    }
+
+    /// What is ended, what it holds, and its processes.
+    fn timeout(self, job: &JobId, tree: &[String], record: &Record) -> Vec<String> {
+        let mut lines = vec![self.line("TIMEOUT", &format!("{}  ending it: TERM, then KILL", job.gate))];
+        if let Some(gate) = record.planned(&job.gate).filter(|gate| !gate.locks.is_empty()) {
+            lines.push(self.line("", &format!("  it holds {}", gate.locks.join(", "))));
+        }
+        lines.extend(tree.iter().take(10).map(|process| self.line("", &format!("  {process}"))));
+        lines
     }
 
     /// One line a gate when its last iteration is over; a red iteration before that speaks up at once.
