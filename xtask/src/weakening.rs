@@ -68,6 +68,8 @@ enum Rule {
     Longer,
     /// A shorter list is stronger.
     Shorter,
+    /// The same, where a default holds without one.
+    ShorterOrDefault,
     /// Words from weak to strong; the word that holds without one.
     Words(&'static [&'static str], &'static str),
     /// Tables by name, each stronger than none.
@@ -114,7 +116,7 @@ const GATES: &[(&str, Rule)] = &[
     ("gate.*.artifacts", Rule::Neutral),
     ("gate.*.needs", Rule::Longer),
     ("gate.*.secrets", Rule::Longer),
-    ("gate.*.retries", Rule::Less),
+    ("gate.*.retries", Rule::LessOrDefault),
     ("gate.*.expect", Rule::Tables),
     ("gate.*.expect.min-tests", Rule::More),
     ("gate.*.expect.cases", Rule::Matches),
@@ -135,9 +137,10 @@ const GATES: &[(&str, Rule)] = &[
     ("quarantine.*.reason", Rule::Neutral),
     ("quarantine.*.expires", Rule::Less),
     ("quarantine.*.max-rate", Rule::Less),
-    ("quarantine.*.categories", Rule::Shorter),
+    ("quarantine.*.categories", Rule::ShorterOrDefault),
     ("runtime.*.policy", Rule::Words(&["warn", "minor", "exact"], "minor")),
     ("runtime", Rule::Tables),
+    ("runtime.*", Rule::Tables),
     ("defaults", Rule::Tables),
     ("defaults.timeout", Rule::LessOrDefault),
     ("defaults.slow-after", Rule::Neutral),
@@ -153,6 +156,7 @@ const GATES: &[(&str, Rule)] = &[
     ("profile.*.missing", Rule::Words(&["as-declared", "fail"], "as-declared")),
     ("profile.*.clean-tree", Rule::Words(&["false", "true"], "false")),
     ("lock", Rule::Tables),
+    ("lock.*", Rule::Tables),
     ("lock.*.max", Rule::Neutral),
 ];
 
@@ -237,20 +241,20 @@ impl Changes<'_> {
     fn values(&mut self, path: &str, rule: Rule, from: Option<&Value>, to: Option<&Value>) {
         match (rule, from, to) {
             // A table that is new or gone: what holds one level above decides for its entries.
-            (Rule::Tables | Rule::Excuses, None | Some(Value::Table(_)), None | Some(Value::Table(_))) => self.whole(path, rule, from, to),
+            (Rule::Tables | Rule::Excuses, None | Some(Value::Table(_)), None | Some(Value::Table(_))) => self.whole(path, from, to),
             (Rule::Longer, ..) => self.lists(path, from, to, Class::Stronger),
-            (Rule::Shorter, ..) => self.lists(path, from, to, Class::Weaker),
+            (Rule::Shorter, ..) | (Rule::ShorterOrDefault, Some(_), Some(_)) => self.lists(path, from, to, Class::Weaker),
             (Rule::Matches, ..) => self.matches(path, from, to, Class::Stronger),
             (Rule::MatchedExcuses, ..) => self.matches(path, from, to, Class::Weaker),
             _ => {
-                let class = self.ordered(path, rule, from, to);
+                let class = Self::ordered(rule, from, to);
                 self.add(class, path, from, to);
             }
         }
     }
 
     /// A table that only one side has.
-    fn whole(&mut self, path: &str, rule: Rule, from: Option<&Value>, to: Option<&Value>) {
+    fn whole(&mut self, path: &str, from: Option<&Value>, to: Option<&Value>) {
         let empty = Table::new();
         let is_name = path.contains('.') && matches!(self.rule(path.rsplit_once('.').map_or("", |(parent, _)| parent)), Rule::Tables | Rule::Excuses);
         if path.contains('.') && is_name && !matches!(path.rsplit('.').next(), Some("criteria" | "expect" | "with")) {
@@ -263,11 +267,10 @@ impl Changes<'_> {
             return;
         }
         let table = |value: Option<&Value>| value.and_then(Value::as_table).cloned().unwrap_or_else(|| empty.clone());
-        let _ = rule;
         self.tables(path, &table(from), &table(to));
     }
 
-    fn ordered(&self, path: &str, rule: Rule, from: Option<&Value>, to: Option<&Value>) -> Class {
+    fn ordered(rule: Rule, from: Option<&Value>, to: Option<&Value>) -> Class {
         let compared = |more: Class, less: Class| match (from.and_then(number), to.and_then(number)) {
             (Some(from), Some(to)) if to > from => more,
             (Some(from), Some(to)) if to < from => less,
@@ -291,13 +294,6 @@ impl Changes<'_> {
                     (Some(_), Some(_)) => Class::Neutral,
                     _ => Class::Opaque,
                 }
-            }
-            // An entry of a set of tables that has no rule of its own, such as [lock.x].
-            _ if from.is_none()
-                && matches!(self.rule(path.rsplit_once('.').map_or("", |(parent, _)| parent)), Rule::Tables)
-                && to.is_some_and(Value::is_table) =>
-            {
-                Class::Stronger
             }
             _ => Class::Opaque,
         }

@@ -72,7 +72,7 @@ pub(crate) fn all_gone(pids: &[i32]) {
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
         let mut fds = [PollFd::new(&handle, PollFlags::IN)];
         let ended = poll(&mut fds, Some(&Timespec { tv_sec: 8, tv_nsec: 0 })).expect("poll");
-        assert_eq!(ended, 1, "{pid:?} lives on: {}", xtask::process::tree::command_line(pid.as_raw_nonzero().get()));
+        assert_eq!(ended, 1, "{pid:?} lives on: {}", xtask::process::tree::command_line(pid.as_raw_nonzero().get(), &xtask::mask::Mask::default()));
     }
 }
 
@@ -176,6 +176,17 @@ fn an_orphan_that_holds_a_masked_pipe_does_not_hold_the_run() {
     sandbox.run(&["gate", "p"]).exits(0);
     assert!(begun.elapsed() < Duration::from_mins(1));
     assert_eq!(sandbox.read(".gates/runs/latest/logs/g.1.log"), "begin\nend\n");
+}
+
+#[test]
+fn command_lines_of_what_is_ended_show_no_secret() {
+    // The process of the gate at its timeout, and one that left it.
+    let shell = r#"setsid sh -c "sleep 1000; : $TOKEN_OF_TEST" & echo begin; sh -c "sleep 1000; : $TOKEN_OF_TEST --password=hunter22"; echo end"#;
+    let mut sandbox = Sandbox::with_gate(&format!("shell = '{shell}'\nsecrets = ['TOKEN_OF_TEST']\ntimeout = '500ms'\ngrace = '300ms'"));
+    sandbox.set("TOKEN_OF_TEST", "not-to-be-seen");
+    sandbox.run(&["gate", "p"]).exits(1).says("sleep 1000; : ***").never_says("not-to-be-seen");
+    let journal = sandbox.read(".gates/runs/latest/events.jsonl");
+    assert!(journal.contains("sleep 1000; : ***") && !journal.contains("not-to-be-seen"), "{journal}");
 }
 
 #[test]

@@ -336,6 +336,7 @@ fn the_output_of_one_gate_is_shown_as_it_is_written() {
     );
     let told = sandbox.run(&["gate", "p", "--stream", "a"]).exits(0).says("a | one\na | two\na | last\n").never_says("other");
     assert!(told.stderr.find("a | last") < told.stderr.find("PASS p"), "{told}");
+    sandbox.run(&["gate", "p", "--stream", "a", "--output", "ndjson"]).exits(2).says("--stream does not go with --output ndjson");
     sandbox.run(&["gate", "p", "--stream", "aa"]).exits(2).says("this run has no such gate").says("did you mean `a`?");
 }
 

@@ -27,13 +27,13 @@ pub(super) fn is_job(ambient: &Ambient) -> bool {
 /// Shorter values are masked in our own output alone: the runner would tear holes into every line of the job.
 const LEAST: usize = 4;
 
-/// Values of the secrets of planned gates are masked by the runner too.
+/// Values of the secrets of planned gates and of their services are masked by the runner too.
 pub(super) fn mask(config: &Config, plan: &Plan, ambient: &Ambient) {
     if !is_job(ambient) {
         return;
     }
-    let secrets = plan.gates.iter().filter_map(|gate| config.gates.get(&gate.id)).flat_map(|gate| &gate.secrets);
-    let values: BTreeSet<&str> = secrets.filter_map(|name| ambient.get(name)).flat_map(|value| value.lines()).filter(|line| line.len() >= LEAST).collect();
+    let secrets = plan.gates.iter().filter_map(|gate| config.gates.get(&gate.id)).flat_map(|gate| config.secrets_of(gate));
+    let values: BTreeSet<&str> = secrets.filter_map(|name| ambient.get(&name)).flat_map(|value| value.lines()).filter(|line| line.len() >= LEAST).collect();
     for value in values {
         say(&format!("::add-mask::{}", data(value)));
     }

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -162,7 +162,8 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     let (events, inbox) = mpsc::channel();
     let show_colour = colour(&cli.place, &ambient);
     let stream = if let Task::Gate(args) = &task { args.stream.clone() } else { None };
-    let asked = listen::Asked { keys: Keys::listen(), run: folder.clone() };
+    let hidden = Arc::new(OnceLock::new());
+    let asked = listen::Asked { keys: Keys::listen(), run: folder.clone(), mask: Arc::clone(&hidden) };
     let reporter = choose(output, screen(show_colour, &ambient, &folder, stream));
     let listener = listen::start(inbox, journal, reporter, asked, stop_sender.clone()).context("failed to start the listener")?;
     let mask = Mask::new(url_password(&task).iter().map(String::as_str));
@@ -174,7 +175,10 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     }
     let head = head(run, argv, &repository, &ambient);
     match start::prepare(&repository, &folder, &task, &ambient, head) {
-        Ok(ready) => run_ready(&repository, ready, &mut teller, &tokio, stop),
+        Ok(ready) => {
+            hidden.set(ready.site.mask_of_all()).ok();
+            run_ready(&repository, ready, &mut teller, &tokio, stop);
+        }
         Err(refused) => {
             teller.tell(EventKind::RunStarted(Box::new(refused.head)));
             teller.tell(EventKind::RunRefused { cause: refused.cause, problems: refused.problems });

@@ -4,6 +4,7 @@ use std::io::BufRead as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::mask::Mask;
 use crate::model::{FileRef, JobId};
 use crate::process::tree;
 use crate::record::Record;
@@ -52,7 +53,7 @@ impl Keys {
 }
 
 /// What runs at a moment, in lines.
-pub(super) fn snapshot(record: &Record, run: &RunDir, now: u64, wish: Wish) -> Vec<String> {
+pub(super) fn snapshot(record: &Record, run: &RunDir, mask: &Mask, now: u64, wish: Wish) -> Vec<String> {
     let mut lines = vec![format!(" -- after {}: {}/{} gates over", millis(now), record.finished(), record.head.gates.len())];
     for (gate, since) in outlook::running(record) {
         let about = record.planned(&gate).and_then(outlook::expected).map(|took| format!(" of about {}", millis(took))).unwrap_or_default();
@@ -63,7 +64,7 @@ pub(super) fn snapshot(record: &Record, run: &RunDir, now: u64, wish: Wish) -> V
     lines.extend(outlook::waiting(record).into_iter().map(|(gate, lock, holder)| format!("    {gate}  waits for {lock} of {holder}")));
     if wish == Wish::Processes {
         let own = i32::try_from(std::process::id()).unwrap_or_default();
-        lines.extend(tree::shown(own).into_iter().skip(1).map(|process| format!("      {process}")));
+        lines.extend(tree::shown(own, mask).into_iter().skip(1).map(|process| format!("      {process}")));
     }
     lines
 }

@@ -2,6 +2,7 @@
 //! run; a reporter that fails is dropped and says so once.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::keys::{self, Keys, Wish};
 use super::say;
 use crate::event::Event;
 use crate::journal::Journal;
+use crate::mask::Mask;
 use crate::model::CancelCause;
 use crate::record::Record;
 use crate::rundir::RunDir;
@@ -49,6 +51,8 @@ pub(super) fn start(
 pub(super) struct Asked {
     pub(super) keys: Keys,
     pub(super) run: RunDir,
+    /// What no answer may show; known before the first gate starts.
+    pub(super) mask: Arc<OnceLock<Mask>>,
 }
 
 struct Listener {
@@ -87,7 +91,8 @@ impl Listener {
     }
 
     fn answer(&mut self, wish: Wish) {
-        let lines = keys::snapshot(&self.record, &self.asked.run, self.begun.elapsed().as_millis() as u64, wish);
+        let mask = self.asked.mask.get().cloned().unwrap_or_default();
+        let lines = keys::snapshot(&self.record, &self.asked.run, &mask, self.begun.elapsed().as_millis() as u64, wish);
         let result = self.reporter.as_mut().map_or(Ok(()), |reporter| reporter.print(&lines));
         self.check(result);
     }

@@ -27,6 +27,7 @@ use crate::run::supplies::{self, Supplies, Wish};
 use crate::run::{Course, Limits, Repeat};
 use crate::rundir::{RunDir, file_ref, write_atomic};
 use crate::text::closest;
+use crate::ui::Output;
 
 /// Longest time for a set-up.
 const INSTALL: Limits = Limits { timeout: Duration::from_mins(30), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5), supplied: false };
@@ -171,6 +172,12 @@ fn asked(repository: &Repository, task: &Task, head: &mut RunStarted) -> Result<
 /// The gate whose output is to be shown is one of this run.
 fn streams(task: &Task, plan: &Plan) -> Result<(), Refusing> {
     let Task::Gate(args) = task else { return Ok(()) };
+    if args.stream.is_some() && args.output == Output::Ndjson {
+        return Err((
+            Refusal::Config,
+            vec!["--stream does not go with --output ndjson\n  hint: the events name the log file of each job; follow that file".to_owned()],
+        ));
+    }
     let Some(unknown) = args.stream.as_ref().filter(|id| !plan.gates.iter().any(|gate| gate.id == **id)) else { return Ok(()) };
     let near = closest(unknown, plan.gates.iter().map(|gate| gate.id.as_str())).map(|near| format!("\n  hint: did you mean `{near}`?")).unwrap_or_default();
     Err((Refusal::Config, vec![format!("--stream {unknown}: this run has no such gate{near}")]))

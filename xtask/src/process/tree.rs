@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use super::spawn::{reap_pid, signal_one};
+use crate::mask::{Mask, redact};
 
 /// Children of one thread of a process.
 fn children_of(pid: i32, task: &str) -> Vec<i32> {
@@ -65,16 +66,16 @@ pub fn is_zombie(pid: i32) -> bool {
     stat.rsplit_once(')').is_none_or(|(_, after)| after.trim_start().starts_with(['Z', 'X']))
 }
 
-/// Command line in one string, cut.
-pub fn command_line(pid: i32) -> String {
+/// Command line in one string without secrets, cut: after the mask, so that no part of one is left at the cut.
+pub fn command_line(pid: i32, mask: &Mask) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
-    text.trim().chars().take(200).collect()
+    let words: Vec<String> = String::from_utf8_lossy(&bytes).split('\0').map(|word| mask.text(word)).collect();
+    redact(&words).join(" ").trim().chars().take(200).collect()
 }
 
 /// A process and everything below it as `pid command line`, for people.
-pub fn shown(pid: i32) -> Vec<String> {
-    std::iter::once(pid).chain(descendants(pid)).take(50).map(|pid| format!("{pid} {}", command_line(pid))).collect()
+pub fn shown(pid: i32, mask: &Mask) -> Vec<String> {
+    std::iter::once(pid).chain(descendants(pid)).take(50).map(|pid| format!("{pid} {}", command_line(pid, mask))).collect()
 }
 
 /// Ends a process and everything below it at once.

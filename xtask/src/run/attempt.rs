@@ -247,7 +247,7 @@ fn end_group(place: &Place<'_>, leader: i32) {
     let stopped = place.control.stop.load(Ordering::Acquire); // then we are ending them ourselves
     for pid in tree::orphans().into_iter().filter(|_| !stopped) {
         if tree::group_and_session(pid).is_some_and(|(group, _)| group == leader) && !tree::is_zombie(pid) {
-            let leak = Leak { task: None, pid, argv: place.mask.text(&tree::command_line(pid)), found_by: FoundBy::Group };
+            let leak = Leak { task: None, pid, argv: tree::command_line(pid, place.mask), found_by: FoundBy::Group };
             place.line.tell(Told::Leaked { task: place.line.task, leak });
         }
     }

@@ -117,6 +117,12 @@ impl Site {
         self.interpreters.get(runtime).map(|found| found.exe.display().to_string()).unwrap_or_default()
     }
 
+    /// The values that no gate and no service may show.
+    pub fn mask_of_all(&self) -> Mask {
+        let names: Vec<String> = self.config.gates.values().flat_map(|gate| self.config.secrets_of(gate)).collect();
+        self.mask(&names)
+    }
+
     /// The values that a gate's secrets must not show.
     pub fn mask(&self, secrets: &[String]) -> Mask {
         Mask::new(secrets.iter().filter_map(|name| self.ambient.get(name)).map(String::as_str))
@@ -164,6 +170,7 @@ struct Queue {
 /// The real launcher.
 pub struct Os {
     site: Arc<Site>,
+    mask: Mask,
     queue: Arc<Queue>,
     threads: usize,
     told: UnboundedSender<Told>,
@@ -182,7 +189,9 @@ impl Os {
                 over.send(Told::LogMax { task }).ok();
             }
         })?;
-        Ok(Self { site, queue: Arc::default(), threads: 0, told, controls: BTreeMap::new(), follower, suspects: BTreeMap::new(), doomed: BTreeSet::new() })
+        let mask = site.mask_of_all();
+        let (controls, suspects, doomed) = Default::default();
+        Ok(Self { site, mask, queue: Arc::default(), threads: 0, told, controls, follower, suspects, doomed })
     }
 
     fn order(&mut self, order: Order) {
@@ -270,7 +279,7 @@ impl Launch for Os {
 
     fn tree(&self, task: usize) -> Vec<String> {
         let pid = self.controls.get(&task).map_or(0, |(control, _)| control.pid.load(Ordering::Acquire));
-        if pid > 0 { tree::shown(pid) } else { Vec::new() }
+        if pid > 0 { tree::shown(pid, &self.mask) } else { Vec::new() }
     }
 
     fn last_line(&self, task: usize) -> String {
@@ -305,7 +314,7 @@ impl Launch for Os {
             }
             if self.doomed.insert(pid) {
                 let task = owners.iter().next().copied().filter(|_| owners.len() == 1);
-                leaks.push(Leak { task, pid, argv: tree::command_line(pid), found_by: *found_by });
+                leaks.push(Leak { task, pid, argv: tree::command_line(pid, &self.mask), found_by: *found_by });
             }
             tree::kill(pid);
             Pid::from_raw(pid).map(spawn::reap_pid);

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use signature::Signer as _;
-use ssh_key::{Algorithm, PrivateKey, PublicKey};
+use signature::{Signer as _, Verifier as _};
+use ssh_key::{Algorithm, PrivateKey, PublicKey, Signature};
 
 use super::sign::Key;
 use super::{Denied, no};
@@ -27,8 +27,8 @@ pub(super) fn raw(key: &Key, bytes: &[u8], socket: Option<&Path>) -> Result<Vec<
     let signature = if text.starts_with(b"-----BEGIN") { of_file(key, &text, bytes) } else { of_agent(&key.public, bytes, socket) };
     let signature = signature.map_err(|why| no(Denial::Usage, format!("--key {}: {why}", key.file.display())).hint("ssh-add the key and pass --key agent"))?;
     // What goes out is what the key that is named really made.
-    let checked = key.public.key_data().ed25519().is_some_and(|_| signature.len() == 64);
-    if checked { Ok(signature) } else { Err(no(Denial::Unknown, format!("{}: the signature has {} bytes", key.file.display(), signature.len()))) }
+    let checked = Signature::new(Algorithm::Ed25519, &signature[..]).is_ok_and(|made| key.public.key_data().verify(bytes, &made).is_ok());
+    if checked { Ok(signature) } else { Err(no(Denial::Unknown, format!("{}: the signature is not one of this key over these bytes", key.file.display()))) }
 }
 
 fn of_file(key: &Key, text: &[u8], bytes: &[u8]) -> Result<Vec<u8>, String> {
