@@ -397,10 +397,11 @@ impl Terminal {
 
 #[test]
 fn enter_shows_what_runs_and_t_the_processes_too() {
-    let sandbox = Sandbox::with_gate("shell = 'echo working; cat go > /dev/null; echo done'");
-    let go = sandbox.fifo("go");
+    let sandbox = Sandbox::with_gate("shell = 'echo working; echo > up; cat go > /dev/null; echo done'");
+    let (up, go) = (sandbox.fifo("up"), sandbox.fifo("go"));
     let mut terminal = Terminal::open(&sandbox);
     terminal.until("gates over");
+    std::fs::read(up).expect("the gate has written");
     terminal.types(b"\n");
     terminal.until("| working");
     terminal.types(b"t\n");
