@@ -5,6 +5,7 @@ mod cases;
 mod ci;
 mod complete;
 mod db;
+mod narrow;
 mod plan;
 mod signoff;
 
@@ -18,6 +19,7 @@ pub use adopt::{ConfigCommand, Shell};
 pub use cases::{BaselineCommand, ExportFormat, FlakesArgs, HistoryCommand, HuntArgs};
 pub use ci::{CiCommand, CiSystem, WorkflowArgs};
 pub use db::{BootstrapArgs, DbCommand, DbTarget, RestoreArgs, SnapshotArgs};
+pub use narrow::Narrow;
 pub use plan::{PlanArgs, PlanFormat};
 pub use signoff::{AnchorArgs, EvidenceCommand, ExportArgs, Format, GatesCommand, Recorded, Shown, SignoffArgs, TrustCommand, VerifyArgs, WaiveArgs};
 
@@ -265,9 +267,9 @@ pub struct GateArgs {
     /// Start nothing after the first gate that is not green.
     #[arg(long)]
     pub fail_fast: bool,
-    /// Only what was not green in the latest run; the run is partial.
-    #[arg(long)]
-    pub failed: bool,
+    /// Which gates of the targets, and which of them need not run.
+    #[command(flatten)]
+    pub narrow: Narrow,
     /// Do not judge the phases that a phase requires.
     #[arg(long)]
     pub alone: bool,
@@ -292,7 +294,7 @@ pub struct GateArgs {
 #[derive(Clone, Debug, Args)]
 pub struct Share {
     /// Run one shard of a plan, by its id.
-    #[arg(long, value_name = "ID", requires = "plan", conflicts_with_all = ["targets", "runs", "skip", "failed", "alone", "profile", "until_fail", "runs_for", "extra"])]
+    #[arg(long, value_name = "ID", requires = "plan", conflicts_with_all = ["targets", "runs", "skip", "failed", "affected", "alone", "profile", "until_fail", "runs_for", "extra"])]
     pub shard: Option<String>,
     /// The plan: what `plan --shards N --out FILE` wrote.
     #[arg(long, value_name = "FILE", requires = "shard")]

@@ -1,6 +1,10 @@
 //! The closed set of things that can happen in a run: facts in the past tense, references instead of bytes, no verdicts.
 //! Knows nothing of who listens.
 
+mod reused;
+
+pub use reused::JobReused;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +80,10 @@ pub enum EventKind {
     AttemptEnded(Box<AttemptEnded>),
     /// A job will not run.
     JobSkipped { job: JobId, skip: Skip },
+    /// A job does not run again: nothing that its result depends on has changed since it passed in another run, whose facts follow.
+    JobReused(Box<JobReused>),
+    /// What a gate depends on was looked at, and it runs; why.
+    JobFresh { gate: String, why: String },
     /// No iteration starts any more: why, the iterations that each gate has got, and why they are fewer than are due.
     RepetitionEnded { why: String, runs: Vec<(String, u32)>, partial: Option<String> },
     /// What a shard delivered was taken into this run.

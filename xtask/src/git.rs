@@ -4,7 +4,7 @@ mod objects;
 
 use std::path::Path;
 
-pub use objects::{Entry, Fault, Git, short};
+pub use objects::{Changed, Entry, Fault, Git, short};
 
 use xshell::{Shell, cmd};
 

@@ -57,10 +57,27 @@ pub struct Readout {
     pub digest: String,
 }
 
-/// Reads a journal. A line that is cut or out of order ends it; what stands before counts.
+/// Reads a journal as a whole.
 pub fn read(path: &Path) -> io::Result<Readout> {
-    let mut reader = BufReader::new(File::open(path)?);
-    let mut readout = Readout::default();
+    let mut events = Vec::new();
+    let Told { fault, digest } = follow(path, &mut |event| events.push(event))?;
+    Ok(Readout { events, fault, digest })
+}
+
+/// What is said of a journal whose events were handed on.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Why reading stopped before the end of the file.
+    pub fault: Option<String>,
+    /// Digest of the file.
+    pub digest: String,
+}
+
+/// Reads a journal event by event. A line that is cut or out of order ends it; what stands before counts.
+pub fn follow(path: &Path, each: &mut dyn FnMut(Event)) -> io::Result<Told> {
+    let mut reader = BufReader::with_capacity(256 << 10, File::open(path)?);
+    let mut told = Told::default();
+    let mut number = 0;
     let mut hasher = blake3::Hasher::new();
     let mut line = Vec::new();
     loop {
@@ -69,19 +86,21 @@ pub fn read(path: &Path) -> io::Result<Readout> {
             break;
         }
         hasher.update(&line);
-        if readout.fault.is_some() {
+        if told.fault.is_some() {
             continue;
         }
-        let number = readout.events.len();
         match serde_json::from_slice::<Event>(&line) {
-            Ok(event) if event.seq == number as u64 && line.ends_with(b"\n") => readout.events.push(event),
-            Ok(event) if line.ends_with(b"\n") => readout.fault = Some(format!("line {}: event {} where {number} was due", number + 1, event.seq)),
-            Ok(_) => readout.fault = Some(format!("line {}: cut", number + 1)),
-            Err(cause) => readout.fault = Some(format!("line {}: {cause}", number + 1)),
+            Ok(event) if event.seq == number && line.ends_with(b"\n") => {
+                number += 1;
+                each(event);
+            }
+            Ok(event) if line.ends_with(b"\n") => told.fault = Some(format!("line {}: event {} where {number} was due", number + 1, event.seq)),
+            Ok(_) => told.fault = Some(format!("line {}: cut", number + 1)),
+            Err(cause) => told.fault = Some(format!("line {}: {cause}", number + 1)),
         }
     }
-    readout.digest = hasher.finalize().to_hex().to_string();
-    Ok(readout)
+    told.digest = hasher.finalize().to_hex().to_string();
+    Ok(told)
 }
 
 #[cfg(test)]

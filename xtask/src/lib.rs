@@ -23,6 +23,7 @@ pub mod process;
 // Layer 3: folds and findings.
 pub mod compose;
 pub mod git;
+pub mod inputs;
 pub mod pins;
 pub mod postgres;
 pub mod record;
@@ -32,6 +33,7 @@ pub mod history;
 pub mod hunt;
 pub mod plan;
 pub mod report;
+pub mod reuse;
 pub mod service;
 pub mod setup;
 pub mod ui;

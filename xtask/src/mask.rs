@@ -67,7 +67,7 @@ pub fn redact(words: &[String]) -> Vec<String> {
         }
         let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
         let plain = name.trim_start_matches('-').to_lowercase().replace('_', "-");
-        let is_secret = NAMES.iter().any(|known| plain == *known || plain.ends_with(&format!("-{known}")));
+        let is_secret = NAMES.iter().any(|known| plain.strip_suffix(known).is_some_and(|front| front.is_empty() || front.ends_with('-')));
         match value {
             Some(_) if is_secret => format!("{name}=***"),
             None if is_secret && name.starts_with("--") => {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use exit::{Denial, Exit};
 pub use facts::{AttemptFacts, CaseFact, ReportFact, ReportState, Retries, StepFact};
-pub use rules::{Before, Criterion, Expect, Metric, Operator, Quarantine, RELEASE, RERUN};
+pub use rules::{Before, Criterion, Expect, Metric, NO_INPUTS, Operator, Quarantine, RELEASE, RERUN};
 
 /// Name of the case that stands for an exit status which no report explains.
 pub const UNREPORTED: &str = "unreported failure";

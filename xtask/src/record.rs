@@ -2,6 +2,8 @@
 //! stored; knows no screen.
 
 mod criteria;
+mod execution;
+mod verdict;
 mod witnesses;
 
 use std::collections::BTreeMap;
@@ -9,10 +11,10 @@ use std::collections::BTreeMap;
 pub use crate::judge::{Excuse, Finding, Met};
 
 use crate::event::{
-    AttemptEnded, Event, EventKind, Installed, PlannedGate, PlannedPhase, Refusal, RunStarted, RuntimeFound, ServiceReady, ShardTaken, Source, When,
+    AttemptEnded, Event, EventKind, Installed, JobReused, PlannedGate, Refusal, RunStarted, RuntimeFound, ServiceReady, ShardTaken, Source, When,
 };
 use crate::judge::{self, Judgement, Terms};
-use crate::model::{AttemptFacts, CancelCause, Exit, FileRef, FlakyRule, JobId, Label, Quarantine, Skip, Verdict};
+use crate::model::{AttemptFacts, CancelCause, FileRef, FlakyRule, JobId, Label, Quarantine, Skip, Verdict};
 
 /// A run as far as its events tell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +41,8 @@ pub struct Record {
     pub unjudged: Vec<String>,
     /// Jobs that were told of.
     pub jobs: BTreeMap<JobId, JobRecord>,
+    /// Gates that ran although results could have been reused, and why.
+    pub fresh: BTreeMap<String, String>,
     /// Shards that this run was merged of.
     pub shards: Vec<ShardTaken>,
     /// Shards that are missing or cannot count: shard, gates, why.
@@ -77,6 +81,8 @@ pub struct JobRecord {
     pub kept: Vec<FileRef>,
     /// Processes at the moment it was stopped.
     pub tree: Vec<String>,
+    /// The run that its facts were taken from.
+    pub reused: Option<Box<JobReused>>,
 }
 
 /// What a gate came to.
@@ -117,15 +123,28 @@ impl Record {
         record
     }
 
+    /// Takes one event in that nobody else wants.
+    pub fn take(&mut self, event: Event) {
+        match event.kind {
+            EventKind::RunStarted(head) => {
+                self.at = event.at;
+                self.begin(*head); // the plan of many gates is big, and there once
+            }
+            kind => self.apply(&Event { kind, ..event }),
+        }
+    }
+
+    fn begin(&mut self, head: RunStarted) {
+        self.index = head.gates.iter().enumerate().map(|(place, gate)| (gate.id.clone(), place)).collect();
+        self.over = vec![0; head.gates.len()];
+        self.head = head;
+    }
+
     /// Takes one event in.
     pub fn apply(&mut self, event: &Event) {
         self.at = event.at;
         match &event.kind {
-            EventKind::RunStarted(head) => {
-                self.head = (**head).clone();
-                self.index = head.gates.iter().enumerate().map(|(place, gate)| (gate.id.clone(), place)).collect();
-                self.over = vec![0; head.gates.len()];
-            }
+            EventKind::RunStarted(head) => self.begin((**head).clone()),
             EventKind::RunRefused { cause, problems } => self.refused = Some((*cause, problems.clone())),
             EventKind::SourceRead { when: When::Start, source } => self.source_start = Some(source.clone()),
             EventKind::SourceRead { when: When::End, source } => self.source_end = Some(source.clone()),
@@ -163,6 +182,14 @@ impl Record {
                 self.job(job).skip = Some(skip.clone());
                 self.count(job);
             }
+            EventKind::JobReused(reused) => {
+                let at = event.at;
+                let record = self.job(&reused.job);
+                (record.reused, record.started) = (Some(reused.clone()), Some(at));
+            }
+            EventKind::JobFresh { gate, why } => {
+                self.fresh.insert(gate.clone(), why.clone());
+            }
             EventKind::RepetitionEnded { runs, partial, .. } => self.repeated(runs, partial.as_ref()),
             EventKind::ShardTaken(taken) => self.shards.push((**taken).clone()),
             EventKind::ShardRefused { shard, gates, why } => self.refused_shards.push((shard.clone(), gates.clone(), why.clone())),
@@ -199,6 +226,7 @@ impl Record {
         facts.gone.clone_from(&ended.gone);
         facts.took = ended.took;
         facts.complete = true;
+        facts.steps.shrink_to_fit(); // most have one, and room for four
         self.count(&ended.job);
     }
 
@@ -288,73 +316,6 @@ impl Record {
         }
     }
 
-    /// The verdict of a phase: that of its worst gate. Advisory gates do not count.
-    pub fn phase(&self, phase: &PlannedPhase) -> Verdict {
-        let mut worst = Verdict::Pass;
-        let mut executed = 0;
-        for gate in phase.gates.iter().filter_map(|id| self.planned(id)) {
-            let state = self.gate(gate);
-            if gate.advisory || state.is_neutral() {
-                continue; // a phase of which nothing else ran is not green
-            }
-            executed += state.ended;
-            let verdict = match (&state.verdict, &state.skip) {
-                (Verdict::Skipped, Some(Skip::Phase(_))) => Verdict::Skipped,
-                (Verdict::Skipped, Some(Skip::Install(_) | Skip::Service(..))) => Verdict::Broken,
-                (Verdict::Skipped, _) => Verdict::Fail,
-                (verdict, _) => *verdict,
-            };
-            worst = worse(worst, verdict);
-        }
-        if !self.refused_shards.is_empty() {
-            worst = worse(worst, Verdict::Broken);
-        }
-        // Shards of later phases run beside those of earlier ones: what they required was judged behind their back.
-        if !self.shards.is_empty() && phase.requires.iter().any(|required| self.requires_red(required)) {
-            worst = worse(worst, Verdict::Skipped);
-        }
-        if self.criteria(phase).iter().any(|finding| self.is_missed(finding)) || !self.secrets.is_empty() {
-            worst = worse(worst, Verdict::Fail);
-        }
-        if worst == Verdict::Pass && executed == 0 { Verdict::Skipped } else { worst }
-    }
-
-    fn requires_red(&self, required: &str) -> bool {
-        self.head.phases.iter().find(|phase| phase.id == required).is_some_and(|phase| self.phase(phase) != Verdict::Pass)
-    }
-
-    /// The exit status of the run; the worst of what happened.
-    pub fn exit(&self) -> Exit {
-        if let Some((cause, _)) = &self.refused {
-            return match cause {
-                Refusal::Config => Exit::Usage,
-                Refusal::Pin | Refusal::Environment => Exit::Environment,
-                Refusal::Nothing => Exit::Nothing,
-            };
-        }
-        match self.cancelled {
-            Some(CancelCause::Interrupt) => return Exit::Interrupted,
-            Some(CancelCause::Terminate) => return Exit::Terminated,
-            Some(CancelCause::Journal) => return Exit::Broken,
-            None => {}
-        }
-        let states: Vec<(&PlannedGate, GateState)> = self.head.gates.iter().map(|gate| (gate, self.gate(gate))).collect();
-        let counted = || states.iter().filter(|(gate, state)| !gate.advisory && !state.is_neutral());
-        let install_failed = self.installs.values().any(|result| matches!(result, Installed::Failed(_)));
-        let unserved = states.iter().any(|(gate, state)| !gate.advisory && matches!(state.skip, Some(Skip::Service(..))));
-        if !self.ended || !self.refused_shards.is_empty() || counted().any(|(_, state)| state.verdict == Verdict::Broken) {
-            Exit::Broken
-        } else if install_failed || unserved {
-            Exit::Environment
-        } else if counted().any(|(_, state)| state.verdict != Verdict::Pass) || self.misses_criteria() || !self.secrets.is_empty() {
-            Exit::Fail
-        } else if states.iter().all(|(_, state)| state.ended == 0) && !self.is_setup() || self.has_idle_phase() {
-            Exit::Nothing
-        } else {
-            Exit::Pass
-        }
-    }
-
     /// The run only sets up.
     pub fn is_setup(&self) -> bool {
         self.head.gates.is_empty() && self.head.phases.is_empty() && !self.installs.is_empty()
@@ -385,21 +346,10 @@ impl Record {
     }
 }
 
-fn worse(one: Verdict, other: Verdict) -> Verdict {
-    let weight = |verdict| match verdict {
-        Verdict::Pass => 0,
-        Verdict::Skipped => 1,
-        Verdict::Fail => 2,
-        Verdict::Broken => 3,
-        Verdict::Cancelled => 4,
-    };
-    if weight(other) > weight(one) { other } else { one }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{End, StepFact};
+    use crate::model::{End, Exit, StepFact};
 
     fn gate(id: &str) -> PlannedGate {
         PlannedGate { id: id.to_owned(), runs: 1, ..PlannedGate::default() }

@@ -114,6 +114,9 @@ const GATES: &[(&str, Rule)] = &[
     ("gate.*.cpus", Rule::Neutral),
     ("gate.*.shards", Rule::Neutral),
     ("gate.*.artifacts", Rule::Neutral),
+    // Only reuse and --affected look at them, and no run that can be signed does either.
+    ("gate.*.inputs", Rule::Neutral),
+    ("gate.*.outputs", Rule::Neutral),
     ("gate.*.needs", Rule::Longer),
     ("gate.*.secrets", Rule::Longer),
     ("gate.*.retries", Rule::LessOrDefault),
@@ -154,6 +157,7 @@ const GATES: &[(&str, Rule)] = &[
     ("profile.*.unjudged", Rule::Words(&["ignore", "fail"], "ignore")),
     ("profile.*.pins", Rule::Words(&["as-declared", "exact"], "as-declared")),
     ("profile.*.missing", Rule::Words(&["as-declared", "fail"], "as-declared")),
+    ("profile.*.reuse", Rule::Words(&["same-inputs", "never"], "never")),
     ("profile.*.clean-tree", Rule::Words(&["false", "true"], "false")),
     ("lock", Rule::Tables),
     ("lock.*", Rule::Tables),

@@ -328,10 +328,22 @@ fn profile_rows() -> Vec<Row> {
 }
 
 fn rows() -> Vec<Row> {
-    [top_rows(), runtime_rows(), gate_rows(), step_rows(), profile_rows(), service_rows(), ready_rows(), database_rows(), criteria_rows(), quarantine_rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        top_rows(),
+        runtime_rows(),
+        gate_rows(),
+        step_rows(),
+        profile_rows(),
+        service_rows(),
+        ready_rows(),
+        database_rows(),
+        criteria_rows(),
+        quarantine_rows(),
+        crate::reuse::reuse_rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn sandbox(manifest: &str) -> Sandbox {

@@ -26,6 +26,7 @@ mod planted;
 mod processes;
 mod quarantine;
 mod reader;
+mod reuse;
 mod runs;
 mod secrets;
 mod services;

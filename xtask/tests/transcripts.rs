@@ -174,7 +174,7 @@ const FILES: &[&str] = &[
      [service.mute]\nneeds = ['api']\nready = { tcp = true }\n[service.odd]\nrun = ['x', '{port}']\nready = { line = '(' }\n[service.two]\nrun = ['x', '{port}']\nready = { line = 'a', tcp = true }\n\
      [service.off]\nrun = ['x', '{port}']\nready = { tcp = false }\n[service.empty]\nrun = ['x']\nready = { tcp = true }\n[database.app]\nservice = 'pg'\nmigrate = [[]]\nurl-env = 'a b'\nurl-scheme = '!'\nalembic = 'alembic.ini'\n[database.app.fixtures]\nempty = 'x.sql'\n\
      [database.bare]\nservice = 'pg'\n[database.wrong]\nservice = 'api'\n",
-    "[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\ncheck = 'size-budget'\nwith = { max-lines = 'many', paths = ['*'] }\nreuse = true\nretries = 1\ntimeout = 5\nlog-max = 'much'\n",
+    "[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\ncheck = 'size-budget'\nwith = { max-lines = 'many', paths = ['*'] }\nreuse = true\noutputs = ['x']\nretries = 1\ntimeout = 5\nlog-max = 'much'\n",
     "[service.pg]\nkind = 'postgres'\nversion = 'new'\n[service.api]\nrun = ['x', '{port}']\nper = 'worker'\nneeds = ['pg']\nready = { http = '/' }\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\nservices = ['pg', 'api']\n\
      databases = ['app', 'app:empty']\n[database.app]\nservice = 'pg'\nmigrate = [['true']]\n",
     "required-version = '>=9'\n[defaults]\nenv-pass = ['A-B', 'PATH']\n[phase.p]\ngates = ['a', 'b', 'c', 'd']\n[phase.p.criteria.flaky]\nmax = 0\ngates = ['e']\n\
@@ -265,7 +265,8 @@ fn every_problem_of_gates_toml_is_among_the_messages() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let known = std::fs::read_to_string(root.join("tests/transcripts/messages.txt")).expect("written");
     let (mut seen, mut missing) = (0, Vec::new());
-    for entry in std::fs::read_dir(root.join("src/config")).expect("there").flatten() {
+    let files = walkdir::WalkDir::new(root.join("src/config")).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    for entry in files {
         let text = std::fs::read_to_string(entry.path()).expect("readable");
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for call in text.split("report.push(").skip(1) {

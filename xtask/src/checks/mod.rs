@@ -150,6 +150,5 @@ pub fn junit(check: &str, findings: &[Finding]) -> Result<Vec<u8>, String> {
         properties: Vec::new(),
         retries: Vec::new(),
     });
-    let suite = OutSuite { name: check.to_owned(), cases: cases.collect(), properties: Vec::new() };
-    document(check, "", &[suite]).map_err(|cause| cause.to_string())
+    document(check, "", [OutSuite::of(check, cases.collect(), Vec::new())]).map_err(|cause| cause.to_string())
 }

@@ -376,6 +376,5 @@ fn drift_junit(models: &[String], pairs: &BTreeMap<String, Sides>) -> Result<Vec
             retries: Vec::new(),
         }
     });
-    let suite = OutSuite { name: "drift".to_owned(), cases: cases.collect(), properties: Vec::new() };
-    document("drift", "", &[suite]).map_err(|cause| cause.to_string())
+    document("drift", "", [OutSuite::of("drift", cases.collect(), Vec::new())]).map_err(|cause| cause.to_string())
 }

@@ -50,11 +50,9 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
         row(&format!("service {}", process.id), &process.run.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "));
     }
     limits(gate);
-    for past in history::runs(&repository.gates).iter().filter(|past| past.gates().iter().any(|(gate, _)| gate == id)).take(5) {
-        let verdict = past.gates().into_iter().find(|(gate, _)| gate == id).map(|(_, verdict)| verdict).unwrap_or_default();
-        let state = past.report.as_ref().and_then(|report| report["gates"].as_array()?.iter().find(|gate| gate["id"] == id).cloned());
-        let why = state.and_then(|gate| gate["why"][0].as_str().map(str::to_owned)).unwrap_or_default();
-        row(&format!("run {}", short(&past.id)), &format!("{verdict}  {why}"));
+    let earlier = history::runs(&repository.gates).filter_map(|past| Some((past.gates().iter().find(|gate| gate.id == id)?.clone(), past.id)));
+    for (gate, run) in earlier.take(5) {
+        row(&format!("run {}", short(&run)), &format!("{}  {}", gate.verdict, gate.why.first().map_or("", String::as_str)));
     }
     Ok(Exit::Pass)
 }

@@ -6,14 +6,13 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::remember;
-use crate::event::Event;
+use super::{Repository, remember};
 use crate::evidence::{self, Manifest};
-use crate::history::Lesson;
+use crate::history::Fault;
 use crate::journal;
 use crate::model::{Exit, Label};
 use crate::record::Record;
-use crate::report::{Cases, FORMATS, Proof, load};
+use crate::report::{Cases, FORMATS, Format, Proof, load};
 use crate::rundir::{RunDir, write_atomic};
 use crate::ui::summary::{RedCase, Tally};
 
@@ -31,19 +30,21 @@ pub(super) struct Finished {
     pub(super) digest: String,
     /// summary.md.
     pub(super) summary: String,
-    /// What the history keeps of it.
-    pub(super) lesson: Lesson,
+    /// Why the history did not take it in, where it should have.
+    pub(super) unlearned: Option<Fault>,
 }
 
 /// Reads the journal and makes every report. Files that this very process has just written and hashed are looked at, not read.
-pub(super) fn finish(run: &RunDir, program: &str, proof: Proof) -> Finished {
+///
+/// The history of a repository, where one is given, learns of the run beside them.
+pub(super) fn finish(run: &RunDir, program: &str, proof: Proof, history: Option<&Repository>) -> Finished {
     let mut faults = Vec::new();
-    let readout = journal::read(&run.journal()).unwrap_or_else(|cause| {
+    let mut record = Record::default();
+    let told = journal::follow(&run.journal(), &mut |event| record.take(event)).unwrap_or_else(|cause| {
         faults.push(format!("failed to read the journal: {cause}"));
-        journal::Readout::default()
+        journal::Told::default()
     });
-    let mut record = Record::of(&readout.events);
-    if let Some(fault) = readout.fault {
+    if let Some(fault) = told.fault {
         faults.push(format!("the journal ends early: {fault}"));
         record.ended = false;
     }
@@ -52,18 +53,33 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof) -> Finished {
     }
     let cases = load(&mut record, run, proof);
     let sealed = sealed(run);
-    for format in FORMATS.iter().filter(|format| !sealed.contains(format.file)) {
-        let made = (format.render)(&record, &cases).and_then(|bytes| write_atomic(&run.file(format.file), &bytes).map_err(|cause| cause.to_string()));
-        if let Err(cause) = made {
-            faults.push(format!("failed to write {}: {cause}", format.file));
-        }
-    }
-    faults.extend(seal(run, &record, &readout.events, &sealed).err());
+    let lesson = remember::lesson(&record, &cases);
+    let unlearned = std::thread::scope(|scope| {
+        let learning = history.map(|repository| scope.spawn(|| remember::remember(repository, &lesson).err()));
+        faults.extend(reports(run, &record, &cases, &sealed));
+        learning.and_then(|thread| thread.join().unwrap_or_default())
+    });
+    faults.extend(seal(run, &record, &sealed).err());
     // Read back: it was just made, or is named among the faults.
     let summary = std::fs::read_to_string(run.file("summary.md")).unwrap_or_default();
     let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
-    let lesson = remember::lesson(&record, &cases);
-    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: readout.digest, summary, lesson }
+    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: told.digest, summary, unlearned }
+}
+
+/// Makes every report that is not there as it was sealed, two at a time; gives what went wrong.
+fn reports(run: &RunDir, record: &Record, cases: &Cases, sealed: &BTreeSet<String>) -> Vec<String> {
+    let due: Vec<&Format> = FORMATS.iter().filter(|format| !sealed.contains(format.file)).collect();
+    let make = |format: &Format| {
+        let made = (format.render)(record, cases).and_then(|bytes| write_atomic(&run.file(format.file), &bytes).map_err(|cause| cause.to_string()));
+        made.err().map(|cause| format!("failed to write {}: {cause}", format.file))
+    };
+    let (front, back) = due.split_at(due.len() / 2);
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| front.iter().filter_map(|format| make(format)).collect::<Vec<_>>());
+        let own: Vec<String> = back.iter().filter_map(|format| make(format)).collect();
+        let beside = beside.join().unwrap_or_else(|_| vec!["failed to write the reports: a bug of this program".to_owned()]);
+        beside.into_iter().chain(own).collect()
+    })
 }
 
 /// The reports of a run that is as it was sealed, file by file: it is shown as that, also by a newer version of this program.
@@ -75,12 +91,13 @@ fn sealed(run: &RunDir) -> BTreeSet<String> {
 }
 
 /// The tally and the manifest of a run that has just ended, where it can become evidence.
-fn seal(run: &RunDir, record: &Record, events: &[Event], sealed: &BTreeSet<String>) -> Result<(), String> {
+fn seal(run: &RunDir, record: &Record, sealed: &BTreeSet<String>) -> Result<(), String> {
     let has_manifest = run.file("manifest.json").exists();
-    if !record.ended || !record.head.can_be_evidence() || (has_manifest && sealed.contains("tally.jsonl")) {
+    if !record.ended || !record.head.can_be_evidence() || record.reuses() || (has_manifest && sealed.contains("tally.jsonl")) {
         return Ok(());
     }
-    write_atomic(&run.file("tally.jsonl"), &evidence::tally(events)).map_err(|cause| format!("failed to write tally.jsonl: {cause}"))?;
+    let events = journal::read(&run.journal()).map_err(|cause| format!("failed to read the journal: {cause}"))?.events;
+    write_atomic(&run.file("tally.jsonl"), &evidence::tally(&events)).map_err(|cause| format!("failed to write tally.jsonl: {cause}"))?;
     if has_manifest {
         return Ok(()); // what was sealed and then changed stays visible as that
     }

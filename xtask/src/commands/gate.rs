@@ -11,7 +11,8 @@ use clap::Parser as _;
 
 use super::finish::{Finished, finish};
 use super::keys::Keys;
-use super::remember;
+use super::listen::Heard;
+use super::reuse::Reuse;
 use super::start::{Ready, Task};
 use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
 use crate::cli::{self, Cli, Command, Place};
@@ -97,15 +98,15 @@ fn finish_killed(repository: &Repository, run: &str, output: Output, how: &str) 
     if !run.path().is_dir() {
         return Exit::Broken;
     }
-    let finished = finish(&run, program(&ambient()), Proof::Digest);
-    end(repository, &finished, output, false);
+    let finished = finish(&run, program(&ambient()), Proof::Digest, Some(repository));
+    end(&finished, output, false);
     finished.exit
 }
 
-/// The history and the last lines. The history is no evidence: a run that cannot be written into it keeps its verdict, and is taken in
-/// later from its folder.
-pub(super) fn end(repository: &Repository, finished: &Finished, output: Output, colour: bool) {
-    if let Err(fault) = remember::remember(repository, &finished.lesson) {
+/// The last lines. The history is no evidence: a run that cannot be written into it keeps its verdict, and is taken in later from its
+/// folder.
+pub(super) fn end(finished: &Finished, output: Output, colour: bool) {
+    if let Some(fault) = &finished.unlearned {
         say(&format!("note: this run is not in the history yet: {fault}"));
     }
     show(finished, output, colour);
@@ -174,34 +175,46 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
         signals::listen(stop_sender).context("failed to listen to signals")?;
     }
     let head = head(run, argv, &repository, &ambient);
-    match start::prepare(&repository, &folder, &task, &ambient, head) {
+    let reuse = match start::prepare(&repository, &folder, &task, &ambient, head) {
         Ok(ready) => {
             hidden.set(ready.site.mask_of_all()).ok();
-            run_ready(&repository, ready, &mut teller, &tokio, stop);
+            run_ready(&repository, ready, &mut teller, &tokio, stop)
         }
         Err(refused) => {
             teller.tell(EventKind::RunStarted(Box::new(refused.head)));
             teller.tell(EventKind::RunRefused { cause: refused.cause, problems: refused.problems });
             teller.tell(EventKind::RunEnded {});
+            None
         }
-    }
+    };
     drop(teller);
     let heard = listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
-    let mut finished = finish(&folder, program(&ambient), Proof::Size);
+    let finished = finish_heard(heard, &folder, program(&ambient), &repository);
+    if let Some(reuse) = reuse.filter(|_| finished.faults.is_empty()) {
+        reuse.remember(&finished.record);
+    }
+    end(&finished, output, show_colour);
+    tokio.shutdown_background();
+    Ok(finished.exit)
+}
+
+/// Makes the files of a run that has just ended; what was heard live and what is on disk must agree.
+fn finish_heard(heard: Heard, folder: &RunDir, program: &str, repository: &Repository) -> Finished {
+    let live = heard.record.exit();
+    drop(heard.record); // of many gates it is big
+    let mut finished = finish(folder, program, Proof::Size, Some(repository));
     match heard.journal {
         Ok(digest) if digest == finished.digest => {}
         Ok(_) => finished.faults.push("the journal on disk is not what was written".to_owned()),
         Err(why) => finished.faults.push(why),
     }
-    if heard.record.exit() != finished.record.exit() {
-        finished.faults.push(format!("the run came to {:?} live and to {:?} from its files", heard.record.exit(), finished.record.exit()));
+    if live != finished.record.exit() {
+        finished.faults.push(format!("the run came to {live:?} live and to {:?} from its files", finished.record.exit()));
     }
     if !finished.faults.is_empty() {
         finished.exit = Exit::Broken;
     }
-    end(&repository, &finished, output, show_colour);
-    tokio.shutdown_background();
-    Ok(finished.exit)
+    finished
 }
 
 fn run_ready(
@@ -210,8 +223,8 @@ fn run_ready(
     teller: &mut Teller,
     tokio: &tokio::runtime::Runtime,
     stop: tokio::sync::mpsc::UnboundedReceiver<CancelCause>,
-) {
-    let Ready { head, plan, course, site, tools, warnings } = ready;
+) -> Option<Reuse> {
+    let Ready { head, plan, course, site, tools, warnings, mut reuse, idle } = ready;
     let can_be_evidence = head.can_be_evidence();
     teller.tell(EventKind::RunStarted(Box::new(head)));
     for warning in warnings {
@@ -226,8 +239,10 @@ fn run_ready(
     for tool in tools {
         teller.tell(tool);
     }
-    let before = start::source(&repository.root);
-    teller.tell(EventKind::SourceRead { when: When::Start, source: before });
+    if !idle {
+        let before = start::source(&repository.root);
+        teller.tell(EventKind::SourceRead { when: When::Start, source: before });
+    }
     let course = course.of(&plan);
     annotate::mask(&site.config, &plan, &site.ambient);
     let (told_sender, told) = tokio::sync::mpsc::unbounded_channel();
@@ -243,9 +258,15 @@ fn run_ready(
             teller.tell(found);
         }
     }
-    let after = start::source(&repository.root);
-    teller.tell(EventKind::SourceRead { when: When::End, source: after });
+    if !idle {
+        for note in reuse.as_mut().map(Reuse::settle).unwrap_or_default() {
+            teller.tell(note);
+        }
+        let after = start::source(&repository.root);
+        teller.tell(EventKind::SourceRead { when: When::End, source: after });
+    }
     teller.tell(EventKind::RunEnded {});
+    reuse
 }
 
 /// What becomes evidence must hold no secret. A folder that cannot be looked through is no evidence either.

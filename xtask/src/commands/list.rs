@@ -16,9 +16,9 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let mut last: BTreeMap<String, (String, String)> = BTreeMap::new();
-    for past in history::runs(&repository.gates).iter().take(50) {
-        for (gate, verdict) in past.gates() {
-            last.entry(gate).or_insert((verdict, short(&past.id).to_owned()));
+    for past in history::runs(&repository.gates).take(50) {
+        for gate in past.gates() {
+            last.entry(gate.id.clone()).or_insert((gate.verdict.clone(), short(&past.id).to_owned()));
         }
     }
     let line = |gate: &str| {

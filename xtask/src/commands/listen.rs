@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::keys::{self, Keys, Wish};
 use super::say;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::journal::Journal;
 use crate::mask::Mask;
 use crate::model::CancelCause;
@@ -22,6 +22,8 @@ use crate::ui::Reporter;
 const TICK: Duration = Duration::from_millis(100);
 /// Most events in one write.
 const BATCH: usize = 512;
+/// How long the first event waits for others: each write of its own would cost as much as a small gate.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// What the listener knows when no more events come.
 pub(super) struct Heard {
@@ -70,6 +72,9 @@ impl Listener {
         loop {
             match events.recv_timeout(TICK) {
                 Ok(first) => {
+                    if !matches!(first.kind, EventKind::RunEnded {}) {
+                        std::thread::sleep(GATHER);
+                    }
                     let mut batch = vec![first];
                     while batch.len() < BATCH {
                         let Ok(event) = events.try_recv() else { break };

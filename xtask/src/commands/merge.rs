@@ -60,7 +60,7 @@ pub(super) fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<Exit> {
     for note in merged.notes {
         say(&format!("note: {note}"));
     }
-    let mut finished = finish(&folder, program(&ambient), Proof::Digest);
+    let mut finished = finish(&folder, program(&ambient), Proof::Digest, Some(&repository));
     if finished.digest != digest {
         finished.faults.push("the journal on disk is not what was written".to_owned());
         finished.exit = Exit::Broken;
@@ -74,7 +74,7 @@ pub(super) fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<Exit> {
             say(&format!("note: run {} is not in the history: {fault}", deliveries[index].folder.id));
         }
     }
-    gate::end(&repository, &finished, args.output, show_colour);
+    gate::end(&finished, args.output, show_colour);
     Ok(finished.exit)
 }
 

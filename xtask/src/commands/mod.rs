@@ -1,11 +1,13 @@
 //! One file a command. The only room that puts the others together.
 
 mod adopt;
+mod affected;
 mod annotate;
 mod backup;
 mod baseline;
 mod bootstrap;
 mod check;
+mod chosen;
 mod ci;
 mod db;
 mod doctor;
@@ -26,6 +28,7 @@ mod merge;
 mod plan;
 mod remember;
 mod report;
+mod reuse;
 mod runs;
 mod scene;
 mod schema;

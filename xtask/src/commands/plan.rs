@@ -121,17 +121,18 @@ fn packed(plan: &ShardPlan) {
 }
 
 fn text(plan: &Plan, config: &Config, profile: &Profile) {
+    let mut lines: Vec<String> = Vec::with_capacity(plan.gates.len() + 8);
     let phases: Vec<String> = plan.phases.iter().map(|phase| if phase.asked { phase.id.clone() } else { format!("{} (required)", phase.id) }).collect();
-    print(&format!("profile {}  phases {}", profile.name, phases.join(" then ")));
+    lines.push(format!("profile {}  phases {}", profile.name, phases.join(" then ")));
     for (phase, _) in &plan.aside {
-        print(&format!("requires {phase}: not judged (--alone)"));
+        lines.push(format!("requires {phase}: not judged (--alone)"));
     }
     if let Some(why) = &plan.partial {
-        print(&format!("partial: {why}"));
+        lines.push(format!("partial: {why}"));
     }
     for runtime in &plan.runtimes {
         let runtime = &config.runtimes[runtime];
-        print(&format!("  set up   {:<24} pin {}", runtime.id, runtime.pin));
+        lines.push(format!("  set up   {:<24} pin {}", runtime.id, runtime.pin));
     }
     for gate in &plan.gates {
         let left_out = if plan.deselected.contains(&gate.id) { "skip" } else { "run" };
@@ -139,8 +140,9 @@ fn text(plan: &Plan, config: &Config, profile: &Profile) {
         let why = if gate.needed_by.is_empty() { String::new() } else { format!("  needed by {}", gate.needed_by.join(", ")) };
         let needs = if gate.needs.is_empty() { String::new() } else { format!("  needs {}", gate.needs.join(", ")) };
         let runs = if gate.runs > 1 { format!("  x{}", gate.runs) } else { String::new() };
-        print(&format!("  {left_out:<8} {:<24} {}{runs}{needs}{why}{estimate}", gate.id, gate.shown));
+        lines.push(format!("  {left_out:<8} {:<24} {}{runs}{needs}{why}{estimate}", gate.id, gate.shown));
     }
+    print(&lines.join("\n"));
 }
 
 fn document(plan: &Plan, profile: &Profile) -> serde_json::Value {

@@ -42,7 +42,8 @@ fn code(record: &Record) -> String {
 fn gate_lesson(gate: &PlannedGate, record: &Record, own: Option<&GateCases>) -> GateLesson {
     let none = GateCases::default();
     let own = own.unwrap_or(&none);
-    let ended = record.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none() && job.facts.complete);
+    // A result of another run is no execution, and is known from that run.
+    let ended = record.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none() && job.reused.is_none() && job.facts.complete);
     let iterations = ended.filter_map(|(id, job)| iteration(gate, record, own, id, job)).collect();
     GateLesson { gate: gate.id.clone(), owner: gate.owner.clone(), iterations }
 }

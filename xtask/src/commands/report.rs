@@ -16,7 +16,7 @@ pub(super) fn run(place: &Place, word: &str, open: bool) -> anyhow::Result<Exit>
     match gate::folder(&repository.gates, word) {
         Ok(folder) => {
             let ambient = ambient();
-            let finished = finish::finish(&folder, program(&ambient), Proof::Digest);
+            let finished = finish::finish(&folder, program(&ambient), Proof::Digest, None);
             gate::show(&finished, Output::Human, colour(place, &ambient));
             if open {
                 show(&folder.file("report.html"));

@@ -13,10 +13,10 @@ pub(super) fn run(place: &Place, command: Option<&RunsCommand>) -> anyhow::Resul
     let repository = repository(place)?;
     match command {
         None => {
-            let runs = history::runs(&repository.gates);
+            let runs: Vec<Past> = history::runs(&repository.gates).collect();
             let shown = |past: &Past| line(past, bytes_below(repository.gates.run(&past.id).path()), past.id == runs[0].id);
             // A run of what was not green stands below the run that it repeats.
-            let parent = |past: &Past| past.text("partial").strip_prefix(RERUN).map(str::to_owned);
+            let parent = |past: &Past| past.report.as_ref()?.partial.as_deref()?.strip_prefix(RERUN).map(str::to_owned);
             let has = |id: &String| runs.iter().any(|past| short(&past.id) == id);
             for root in runs.iter().filter(|past| parent(past).is_none_or(|id| !has(&id))) {
                 let mut open = vec![(root, 0)];
@@ -41,18 +41,18 @@ pub(super) fn run(place: &Place, command: Option<&RunsCommand>) -> anyhow::Resul
 fn line(past: &Past, bytes: u64, newest: bool) -> String {
     let Some(report) = &past.report else { return format!("{}  {:>8}  no report; `report {}` makes it", past.id, size(bytes), short(&past.id)) };
     let verdicts = past.gates();
-    let count = |word: &str| verdicts.iter().filter(|(_, verdict)| verdict == word).count();
+    let count = |word: &str| verdicts.iter().filter(|gate| gate.verdict == word).count();
     let counts: Vec<String> =
         ["pass", "fail", "broken", "skipped", "cancelled"].iter().filter(|word| count(word) > 0).map(|word| format!("{} {word}", count(word))).collect();
-    let partial = if report["partial"].is_null() { "" } else { "  partial" };
+    let partial = if report.partial.is_none() { "" } else { "  partial" };
     let latest = if newest { "  *latest" } else { "" };
-    let took = millis(report["took_ms"].as_u64().unwrap_or(0));
+    let took = millis(report.took_ms);
     format!(
         "{}  {:>8}  {:>8}  exit {:<3}  {}  {}{partial}{latest}",
         past.id,
         took,
         size(bytes),
-        past.exit().unwrap_or(70),
+        report.exit.unwrap_or(70),
         past.targets().join(" "),
         counts.join(" · ")
     )

@@ -6,25 +6,27 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::chosen::{Pins, deselected, plan_of};
+use super::reuse::{self, Here, Reuse};
 use super::share::{self, share};
 use super::surroundings;
 use super::{Repository, caller, check_specs, profile};
 use super::{baseline, remember};
-use crate::cli::{self, GateArgs};
+use crate::cli::GateArgs;
+use crate::config::schema::ReuseWord;
 use crate::config::{self, Config, Profile};
 use crate::event::{EventKind, Refusal, RunStarted, Source};
 use crate::git;
-use crate::history;
-use crate::model::{FlakyRule, Policy, RELEASE, RERUN, Skip};
+use crate::model::{FlakyRule, Policy, RELEASE, Skip};
+use crate::pins::Ambient;
 use crate::pins::probe::Probes;
-use crate::pins::{self, Ambient, Interpreter};
 use crate::plan::shard::ShardPlan;
-use crate::plan::{self, Plan, Request, Work};
+use crate::plan::{Plan, Work};
 use crate::postgres::Url;
 use crate::process::follow::Depth;
 use crate::run::os::Site;
 use crate::run::supplies::{self, Supplies, Wish};
-use crate::run::{Course, Limits, Repeat};
+use crate::run::{Course, Limits, Repeat, Reused};
 use crate::rundir::{RunDir, file_ref, write_atomic};
 use crate::text::closest;
 use crate::ui::Output;
@@ -48,6 +50,10 @@ pub(super) struct Ready {
     pub(super) site: Site,
     pub(super) tools: Vec<EventKind>,
     pub(super) warnings: Vec<String>,
+    /// Where results may be reused: what to keep when the run is over.
+    pub(super) reuse: Option<Reuse>,
+    /// Nothing runs: then there is no source that anything ran on.
+    pub(super) idle: bool,
 }
 
 /// A course without the plan that it borrows.
@@ -58,6 +64,7 @@ pub(super) struct CourseParts {
     flaky: FlakyRule,
     left_out: Vec<(usize, Skip)>,
     repeat: Repeat,
+    reused: Vec<Reused>,
 }
 
 impl CourseParts {
@@ -71,6 +78,7 @@ impl CourseParts {
             flaky: self.flaky,
             left_out: self.left_out,
             repeat: self.repeat,
+            reused: self.reused,
         }
     }
 }
@@ -96,7 +104,7 @@ pub(super) fn prepare(repository: &Repository, folder: &RunDir, task: &Task, amb
     }
 }
 
-type Refusing = (Refusal, Vec<String>);
+pub(super) type Refusing = (Refusal, Vec<String>);
 
 /// Fills in the head as far as it comes: also a refused run says what it would have run.
 fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<Ready, Refusing> {
@@ -105,13 +113,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     let wish = wish(&config, task, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
-    let mut plan = match (task, &shards) {
-        (Task::Setup, _) => setup_plan(&config),
-        (Task::Gate(args), Some(of)) => {
-            share::plan_of(of, args.share.attempt, &profile, (pins.config, ambient), head).map_err(|why| (Refusal::Config, vec![why]))?
-        }
-        (Task::Gate(args), None) => gate_plan(repository, args, &profile, head.jobs, &mut pins, head).map_err(|(cause, why)| (cause, vec![why]))?,
-    };
+    let mut plan = plan_of(repository, task, shards.as_ref(), &profile, &mut pins, head)?;
     remember::recall(repository, &mut plan.gates);
     planned(head, &plan);
     for runtime in &plan.runtimes {
@@ -129,8 +131,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     if !problems.is_empty() {
         return Err((Refusal::Environment, problems));
     }
-    let gates = plan.work.iter().filter(|work| matches!(work, Work::Gate(_))).count();
-    if plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates {
+    if is_empty(task, &plan, &left_out) {
         return Err((Refusal::Nothing, vec![share::nothing(shards.as_ref())]));
     }
     let warnings = warnings(&config, repository, &head.run, &wish, ambient);
@@ -138,7 +139,13 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     let slots = head.jobs;
     let repeat = repeat(&config, &profile, task);
     head.until_fail = repeat.until_fail;
-    let course = CourseParts { limits: limits(&config), slots, fail_fast, flaky: profile.flaky, left_out, repeat };
+    let baseline = baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?;
+    let here = Here { repository, run: folder, config: &config, plan: &plan, interpreters: &found, ambient, baseline: &baseline, left_out: &left_out };
+    let may_reuse = profile.reuse == ReuseWord::SameInputs && shards.is_none() && wish.outside.is_empty();
+    let (reuse, reused, fresh) = considered(task, may_reuse, here);
+    tools.extend(fresh);
+    let idle = reused.len() + left_out.len() >= plan.work.len();
+    let course = CourseParts { limits: limits(&config), slots, fail_fast, flaky: profile.flaky, left_out, repeat, reused };
     let site = Site {
         gates: repository.gates.clone(),
         run: folder.clone(),
@@ -151,7 +158,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         plugins: Mutex::default(),
         in_use: Mutex::default(),
         extra,
-        baseline: baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?,
+        baseline,
         depth: if head.ci || profile.name == RELEASE || shards.is_some() { Depth::Whole } else { Depth::Front },
         slots,
         supplies: Supplies::new(&config, wish),
@@ -159,7 +166,22 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
         runs: plan.gates.iter().map(|gate| (gate.id.clone(), gate.runs)).collect(),
         config,
     };
-    Ok(Ready { head: RunStarted::default(), plan, course, site, tools, warnings })
+    Ok(Ready { head: RunStarted::default(), plan, course, site, tools, warnings, reuse, idle })
+}
+
+/// Nothing is left to run.
+fn is_empty(task: &Task, plan: &Plan, left_out: &[(usize, Skip)]) -> bool {
+    let gates = plan.work.iter().filter(|work| matches!(work, Work::Gate(_))).count();
+    plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates
+}
+
+/// What need not run; where nothing may be reused, nothing is looked at.
+fn considered(task: &Task, may_reuse: bool, here: Here<'_>) -> (Option<Reuse>, Vec<Reused>, Vec<EventKind>) {
+    if !may_reuse || !matches!(task, Task::Gate(args) if args.may_reuse()) {
+        return (None, Vec::new(), Vec::new());
+    }
+    let (reuse, reused, fresh) = reuse::consider(here);
+    (Some(reuse), reused, fresh)
 }
 
 /// Targets of the command line, and the plan that it wants a shard of.
@@ -269,112 +291,4 @@ fn keep_manifest(repository: &Repository, folder: &RunDir) -> Option<crate::mode
     let bytes = std::fs::read(&repository.manifest).ok()?;
     write_atomic(&folder.file("gates.toml"), &bytes).ok()?;
     file_ref(&folder.file("gates.toml"), "gates.toml").ok()
-}
-
-struct Pins<'a> {
-    config: &'a Config,
-    ambient: &'a Ambient,
-    probes: Probes,
-    found: BTreeMap<String, Interpreter>,
-    problems: Vec<String>,
-}
-
-impl Pins<'_> {
-    fn find(&mut self, id: &str) {
-        let runtime = &self.config.runtimes[id];
-        if self.found.contains_key(id) {
-            return;
-        }
-        match pins::find(&self.config.root, runtime, runtime.policy, self.ambient, &mut self.probes) {
-            Ok(interpreter) => {
-                self.found.insert(id.to_owned(), interpreter);
-            }
-            Err(why) => self.problems.push(why),
-        }
-    }
-}
-
-fn setup_plan(config: &Config) -> Plan {
-    let runtimes: Vec<String> = config.runtimes.keys().cloned().collect();
-    Plan {
-        work: runtimes.iter().cloned().map(Work::Install).collect(),
-        tasks: runtimes.iter().map(|_| plan::schedule::Task { cpus: 1, weight: 1, ..Default::default() }).collect(),
-        runtimes,
-        ..Plan::default()
-    }
-}
-
-fn gate_plan(
-    repository: &Repository,
-    args: &GateArgs,
-    profile: &Profile,
-    jobs: u32,
-    pins: &mut Pins<'_>,
-    head: &mut RunStarted,
-) -> Result<Plan, (Refusal, String)> {
-    let recent = history::recent(&repository.gates);
-    let mut request = Request {
-        targets: args.targets.clone(),
-        skip: args.skip.clone(),
-        runs: args.runs.or(args.repeat.is_open().then_some(cli::Repeat::MOST)),
-        jobs,
-        alone: args.alone,
-        extra: args.extra.clone(),
-        provoked: args.provoked.is_some(),
-        durations: recent.durations,
-        recent: recent.runs,
-        ..Request::default()
-    };
-    if args.failed {
-        only_failed(repository, &mut request, &head.run).map_err(|why| (Refusal::Nothing, why))?;
-        head.targets.clone_from(&request.targets);
-    }
-    if request.targets.is_empty() {
-        let known: Vec<&str> = pins.config.phases.keys().map(String::as_str).collect();
-        return Err((Refusal::Config, format!("name a phase or a gate\n  hint: phases: {}; `list` shows the gates", known.join(", "))));
-    }
-    if !args.alone {
-        request.credited = credits(repository, &request, profile, pins, head);
-    }
-    plan::plan(pins.config, profile, &request).map_err(|why| (Refusal::Config, why))
-}
-
-/// What was not green in the newest run before this one.
-fn only_failed(repository: &Repository, request: &mut Request, own: &str) -> Result<(), String> {
-    let past = history::runs(&repository.gates).into_iter().find(|past| past.id != own && !past.targets().is_empty() && !past.gates().is_empty());
-    let past = past.ok_or("--failed: there is no earlier run\n  hint: run the phase first")?;
-    if request.targets.is_empty() {
-        request.targets = past.targets();
-    }
-    let failed: Vec<String> = past.gates().into_iter().filter(|(_, verdict)| verdict != "pass").map(|(id, _)| id).collect();
-    if failed.is_empty() {
-        return Err(format!("--failed: everything was green in run {}", crate::rundir::short(&past.id)));
-    }
-    request.only = Some((failed, format!("{RERUN}{}", crate::rundir::short(&past.id))));
-    Ok(())
-}
-
-/// Phases that the asked ones require and that an earlier run judged green for the same code, pins, profile and gates.toml.
-fn credits(repository: &Repository, request: &Request, profile: &Profile, pins: &mut Pins<'_>, head: &RunStarted) -> BTreeMap<String, String> {
-    let asked = request.targets.iter().filter_map(|name| pins.config.phases.get(name));
-    let required: Vec<String> = asked.flat_map(|phase| phase.requires.iter().cloned()).filter(|phase| !request.targets.contains(phase)).collect();
-    if required.is_empty() {
-        return BTreeMap::new();
-    }
-    let ids: Vec<String> = pins.config.runtimes.keys().cloned().collect();
-    let problems_before = pins.problems.len();
-    for id in ids {
-        pins.find(&id);
-    }
-    pins.problems.truncate(problems_before); // a runtime that this run does not use is not its problem
-    let versions = pins.found.iter().map(|(id, found)| (id.clone(), found.says.version.clone())).collect();
-    let source = source(&repository.root);
-    let config = head.config.as_ref().map(|file| file.digest.clone()).unwrap_or_default();
-    let wanted = history::Wanted { source: &source, profile: &profile.name, config: &config, versions: &versions };
-    required.into_iter().filter_map(|phase| history::credit(&repository.gates, &phase, &wanted).map(|run| (phase, run))).collect()
-}
-
-fn deselected(plan: &Plan) -> Vec<(usize, Skip)> {
-    let is_out = |work: &Work| matches!(work, Work::Gate(job) if plan.deselected.contains(&job.gate));
-    plan.work.iter().enumerate().filter(|(_, work)| is_out(work)).map(|(task, _)| (task, Skip::Deselected)).collect()
 }

@@ -31,7 +31,7 @@ pub(super) fn resolve(said: &GatesToml, input: Input<'_>, report: &mut Report<'_
 fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> Gate {
     let path = |key| ["gate", id, key];
     references(id, gate, said, report);
-    for (key, globs) in [("junit", &gate.junit), ("artifacts", &gate.artifacts)] {
+    for (key, globs) in [("junit", &gate.junit), ("artifacts", &gate.artifacts), ("inputs", &gate.inputs), ("outputs", &gate.outputs)] {
         for (index, glob) in globs.iter().enumerate() {
             let at = index.to_string();
             let here = ["gate", id, key, &at];
@@ -70,6 +70,8 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
         artifacts: gate.artifacts.clone(),
         expect,
         quarantine: Vec::new(),
+        inputs: gate.inputs.clone(),
+        outputs: gate.outputs.clone(),
     };
     if gate.expect.is_some() && !resolved.reports() {
         report.push(&path("expect"), format!("gate `{id}` expects cases and writes no report"), "write one to {junit} in run, or name it in junit = [\"...\"]");
@@ -84,6 +86,9 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
     if resolved.shards > 1 && !resolved.splits() {
         let hint = "tool = \"pytest\", \"vitest\", \"playwright\" or \"cargo-nextest\" splits by itself; else a word with {shard.index} and {shard.total}";
         report.push(&path("shards"), format!("nothing in gate `{id}` runs one part of its cases"), hint);
+    }
+    if !gate.outputs.is_empty() && gate.inputs.is_empty() {
+        report.push(&path("outputs"), format!("gate `{id}` has outputs and no inputs: nothing could say when they are made again"), "inputs = [\"src/**\"]");
     }
     if gate.missing.is_some() && gate.tools.is_empty() {
         report.push(&path("missing"), format!("gate `{id}` says what a missing tool means and names none"), "tools = [\"docker\"]");
@@ -178,7 +183,7 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
         }];
         &single[..]
     };
-    let mut resolved: Vec<Step> = Vec::new();
+    let mut resolved: Vec<Step> = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         let place = index.to_string();
         let base: Vec<&str> = if gate.steps.is_some() { vec!["gate", id, "steps", &place] } else { vec!["gate", id] };

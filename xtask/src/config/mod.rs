@@ -8,6 +8,7 @@ mod quarantine;
 pub mod reference;
 mod resolve;
 mod resolve_services;
+mod reuse;
 pub mod schema;
 mod services;
 mod supplies;
@@ -19,6 +20,9 @@ mod with;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::Deserialize as _;
+use toml::de::Deserializer;
 
 pub use problem::{Problem, Source};
 pub use profile::{MissingRule, Profile};
@@ -132,6 +136,10 @@ pub struct Gate {
     pub expect: Expect,
     /// Cases of it that are known to be flaky.
     pub quarantine: Vec<Quarantine>,
+    /// Globs of files that its result depends on, relative to the root.
+    pub inputs: Vec<String>,
+    /// Globs of files that it makes, relative to the root.
+    pub outputs: Vec<String>,
 }
 
 impl Gate {
@@ -295,9 +303,12 @@ pub fn parse(root: &Path, file: &str, text: &str, caller: Caller<'_>) -> Result<
     let (tree, errors) = toml::de::DeTable::parse_recoverable(text);
     let mut problems: Vec<Problem> =
         errors.iter().map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io")).collect();
-    let walked = walk::check(&source, &tree, &schema::json_schema());
-    problems.extend(walked.problems);
-    let resolved = resolve::resolve(resolve::Input { root, source: &source, tree: &tree, caller }, walked.mended, &mut problems);
+    let schema = schema::json_schema();
+    let walked = walk::check(&source, &tree, &schema);
+    // A sound tree is read as it is; only another one is worth a copy.
+    let said = if walked.is_empty() { schema::GatesToml::deserialize(Deserializer::from(tree)) } else { walk::mend(&source, &tree, &schema).try_into() };
+    problems.extend(walked);
+    let resolved = resolve::resolve(resolve::Input { root, source: &source, caller }, said, &mut problems);
     problems.retain(|problem| !problem.message.contains(walk::STAND_IN));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems.dedup();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::resolve::Report;
-use super::schema::{self, FlakyWord, GatesToml, ProfileMissing, ProfilePins, UnjudgedWord};
+use super::schema::{self, FlakyWord, GatesToml, ProfileMissing, ProfilePins, ReuseWord, UnjudgedWord};
 use crate::model::FlakyRule;
 
 /// What a missing tool means in a profile.
@@ -36,6 +36,8 @@ pub struct Profile {
     pub clean_tree: bool,
     /// Start nothing after the first gate that is not green.
     pub fail_fast: bool,
+    /// A gate of which nothing has changed since it last passed does not run again.
+    pub reuse: ReuseWord,
 }
 
 fn built_in(name: &str) -> Option<Profile> {
@@ -49,6 +51,7 @@ fn built_in(name: &str) -> Option<Profile> {
         exact_pins: false,
         clean_tree: false,
         fail_fast: false,
+        reuse: ReuseWord::Never,
     };
     match name {
         "local" | "ci" => Some(local),
@@ -120,6 +123,7 @@ fn overlay(profile: &mut Profile, over: &schema::Profile) {
         ProfileMissing::Fail => MissingRule::Fail,
     });
     profile.unjudged = over.unjudged.unwrap_or(profile.unjudged);
+    profile.reuse = over.reuse.unwrap_or(profile.reuse);
     profile.exact_pins = over.pins.map_or(profile.exact_pins, |word| word == ProfilePins::Exact);
 }
 
@@ -131,6 +135,7 @@ fn tighten(release: &Profile, report: &mut Report<'_>) {
         ("unjudged", release.unjudged != UnjudgedWord::Fail, "unjudged = \"fail\""),
         ("pins", !release.exact_pins, "pins = \"exact\""),
         ("clean-tree", !release.clean_tree, "clean-tree = true"),
+        ("reuse", release.reuse != ReuseWord::Never, "reuse = \"never\""),
     ];
     for (key, is_weaker, wanted) in weaker {
         if is_weaker {

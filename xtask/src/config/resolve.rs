@@ -1,6 +1,7 @@
 //! From what gates.toml says to what it means: defaults filled in, ids and references checked, all problems at once. Knows no
 //! process and no clock.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -20,27 +21,31 @@ use crate::text::closest;
 pub(super) struct Input<'a> {
     pub(super) root: &'a Path,
     pub(super) source: &'a Source<'a>,
-    pub(super) tree: &'a Spanned<DeTable<'a>>,
     pub(super) caller: Caller<'a>,
 }
 
 /// Positions of keys and values, and the list that problems go to.
 pub(super) struct Report<'a> {
     source: &'a Source<'a>,
-    tree: &'a DeTable<'a>,
+    /// Read once more when the first problem wants a position: most files have none, and the tree of a big one is big.
+    tree: OnceCell<Spanned<DeTable<'a>>>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Report<'_> {
     /// Adds a problem at a path of the tree; the nearest part of it that exists gives the position.
     pub(super) fn push(&mut self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) {
-        let span = span_of(self.tree, path);
+        let span = self.span_of(path);
         self.problems.push(self.source.problem(&span, message, hint));
     }
 
     /// The same as a value, for warnings.
     pub(super) fn at(&self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) -> Problem {
-        self.source.problem(&span_of(self.tree, path), message, hint)
+        self.source.problem(&self.span_of(path), message, hint)
+    }
+
+    fn span_of(&self, path: &[&str]) -> Range<usize> {
+        span_of(self.tree.get_or_init(|| DeTable::parse_recoverable(self.source.text).0).get_ref(), path)
     }
 
     /// A name that must be one of some ids.
@@ -71,16 +76,15 @@ impl Report<'_> {
 }
 
 /// The meaning, or none when the file is too broken to go on. Problems are added to the list.
-pub(super) fn resolve(input: Input<'_>, mended: toml::Table, problems: &mut Vec<Problem>) -> Option<Config> {
-    let said: GatesToml = match mended.try_into() {
+pub(super) fn resolve(input: Input<'_>, said: Result<GatesToml, toml::de::Error>, problems: &mut Vec<Problem>) -> Option<Config> {
+    let said = match said {
         Ok(said) => said,
         Err(error) => {
-            let error: toml::de::Error = error;
             problems.push(input.source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "see `xtask schema`"));
             return None;
         }
     };
-    let mut report = Report { source: input.source, tree: input.tree.get_ref(), problems };
+    let mut report = Report { source: input.source, tree: OnceCell::new(), problems };
     version(&said, &mut report);
     ids(&said, &mut report);
     let profiles = profile::resolve(&said, &mut report);

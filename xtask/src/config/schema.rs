@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 pub use super::criteria::{CriterionTable, UnjudgedWord};
 pub use super::quarantine::QuarantineTable;
+pub use super::reuse::ReuseWord;
 pub use super::supplies::{Database, PerWord, Ready, Service, ServiceKind};
 pub use super::tools::ToolWord;
 
@@ -233,6 +234,12 @@ pub struct Gate {
     pub artifacts: Vec<String>,
     /// What the reports must hold.
     pub expect: Option<Expect>,
+    /// Files that its result depends on, as globs: for reuse and `--affected`. Without any it is never reused and always affected.
+    #[serde(default)]
+    pub inputs: Vec<String>,
+    /// Files that it makes and others read, as globs: a result is reused only while they are as it left them.
+    #[serde(default)]
+    pub outputs: Vec<String>,
 }
 
 /// One process of a gate: exactly one of run, shell, check.
@@ -345,6 +352,8 @@ pub struct Profile {
     pub clean_tree: Option<bool>,
     /// Start nothing after the first gate that is not green.
     pub fail_fast: Option<bool>,
+    /// Whether a gate of which nothing has changed since it last passed runs again. Default "never"; release never reuses.
+    pub reuse: Option<ReuseWord>,
 }
 
 /// What a mixed result over iterations does to the verdict.
@@ -376,7 +385,7 @@ pub enum ProfilePins {
 }
 
 /// Keys of the format that this version does not act on: an error, never ignored. `*` stands for an id or an index.
-pub const NOT_YET: &[&str] = &["gate.*.retries", "gate.*.inputs", "gate.*.outputs", "profile.*.reuse"];
+pub const NOT_YET: &[&str] = &["gate.*.retries"];
 
 /// The JSON Schema of gates.toml.
 pub fn json_schema() -> serde_json::Value {

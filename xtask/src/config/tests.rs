@@ -38,7 +38,6 @@ fn unknown_keys_name_their_neighbour() {
 #[test]
 fn later_keys_are_refused() {
     assert!(only(&format!("{GATE}retries = 2\n")).contains("`gate.g.retries` is not supported yet"));
-    assert!(only(&format!("{GATE}[profile.local]\nreuse = \"never\"\n")).contains("`profile.local.reuse` is not supported yet"));
 }
 
 #[test]

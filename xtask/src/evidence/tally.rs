@@ -19,6 +19,7 @@ fn bears(kind: &EventKind) -> bool {
         | EventKind::Measured { .. }
         | EventKind::AttemptEnded(_)
         | EventKind::JobSkipped { .. }
+        | EventKind::JobReused(_)
         | EventKind::RepetitionEnded { .. }
         | EventKind::ShardTaken(_)
         | EventKind::ShardRefused { .. }
@@ -31,6 +32,7 @@ fn bears(kind: &EventKind) -> bool {
         | EventKind::TemplateBuilt { .. }
         | EventKind::DatabaseReady { .. }
         | EventKind::JobStarted { .. }
+        | EventKind::JobFresh { .. }
         | EventKind::ProcStarted(_)
         | EventKind::ProcSlow { .. }
         | EventKind::ProcLeaked { .. }

@@ -29,6 +29,15 @@ pub struct Git {
     root: PathBuf,
 }
 
+/// What differs from a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The commit that was compared with: where the history of HEAD and of the named one part.
+    pub base: String,
+    /// Paths, relative to the root, sorted.
+    pub files: Vec<String>,
+}
+
 /// What a command printed and how it ended.
 struct Said {
     code: i32,
@@ -87,6 +96,24 @@ impl Git {
             1 => Err(Fault(format!("this clone is shallow, and {} may be behind its edge", short(one)))),
             _ => Err(Fault(format!("whether {} is behind {} cannot be said: {}", short(one), short(other), said.err))),
         }
+    }
+
+    /// Files that differ from where this branch left a commit: committed since, changed, or new and not ignored.
+    pub fn changed_since(&self, name: &str) -> Result<Changed, Fault> {
+        let named = self.commit(name)?;
+        let base = self.line(&["merge-base", "HEAD", &named]).map_err(|_| {
+            let shallow = if self.is_shallow() { ", and this clone is shallow" } else { "" };
+            Fault(format!("HEAD and `{name}` have no common commit{shallow}"))
+        })?;
+        let differ = self.run(&["diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", &base, "--", "."])?;
+        let new = self.run(&["ls-files", "--others", "--exclude-standard", "-z", "--", "."])?;
+        let names: BTreeSet<String> = [differ, new]
+            .iter()
+            .flat_map(|said| said.split(|byte| *byte == 0))
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        Ok(Changed { base, files: names.into_iter().collect() })
     }
 
     /// The clone lacks history.

@@ -9,7 +9,7 @@ mod store;
 mod tally;
 
 pub use export::Export;
-pub use past::{Past, Pruned, Recent, Wanted, bytes_below, credit, past, prune, recent, runs};
+pub use past::{Past, PastGate, PastReport, Pruned, Recent, Wanted, bytes_below, credit, past, prune, recent, runs};
 pub use store::{Fault, Store};
 pub use tally::{CaseHistory, RedResult};
 

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::event::Source;
 use crate::rundir::GatesDir;
@@ -17,53 +18,96 @@ pub struct Past {
     /// Run id.
     pub id: String,
     /// The report; none for a run that never got one.
-    pub report: Option<Value>,
-    /// Bytes on disk.
-    pub bytes: u64,
-    /// Age of the folder.
-    pub age: Duration,
+    pub report: Option<PastReport>,
+}
+
+/// The part of a report.json that later runs ask for; of a big run it is a small one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PastReport {
+    /// Why it was narrowed.
+    pub partial: Option<String>,
+    /// Phases and gates that were asked for.
+    pub targets: Vec<String>,
+    /// Exit status that it ended with.
+    pub exit: Option<u64>,
+    /// Milliseconds.
+    pub took_ms: u64,
+    /// Its gates.
+    pub gates: Vec<PastGate>,
+    shard: Option<IgnoredAny>,
+    ended: bool,
+    source: Option<Source>,
+    source_held: bool,
+    config: Option<String>,
+    profile: String,
+    runtimes: Vec<PastRuntime>,
+    phases: Vec<PastPhase>,
+}
+
+/// A gate of an earlier run.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PastGate {
+    /// Id.
+    pub id: String,
+    /// Verdict.
+    pub verdict: String,
+    /// Why, in whole words.
+    pub why: Vec<String>,
+    /// The run whose results were taken, where it did not run itself.
+    pub reused: Option<IgnoredAny>,
+    iterations: Vec<PastIteration>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PastIteration {
+    verdict: String,
+    took_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PastRuntime {
+    runtime: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PastPhase {
+    id: String,
+    verdict: String,
 }
 
 impl Past {
-    /// A text field of the report.
-    pub fn text(&self, key: &str) -> String {
-        self.report.as_ref().and_then(|report| report[key].as_str()).unwrap_or_default().to_owned()
-    }
-
-    /// Exit status that the run ended with.
-    pub fn exit(&self) -> Option<u64> {
-        self.report.as_ref().and_then(|report| report["exit"].as_u64())
-    }
-
     /// Phases and gates that were asked for.
-    pub fn targets(&self) -> Vec<String> {
-        strings(self.report.as_ref().map(|report| &report["targets"]))
+    pub fn targets(&self) -> &[String] {
+        self.report.as_ref().map(|report| &report.targets[..]).unwrap_or_default()
     }
 
-    /// Verdicts by gate.
-    pub fn gates(&self) -> Vec<(String, String)> {
-        let gates = self.report.as_ref().and_then(|report| report["gates"].as_array()).cloned().unwrap_or_default();
-        gates.iter().filter_map(|gate| Some((gate["id"].as_str()?.to_owned(), gate["verdict"].as_str()?.to_owned()))).collect()
+    /// Its gates.
+    pub fn gates(&self) -> &[PastGate] {
+        self.report.as_ref().map(|report| &report.gates[..]).unwrap_or_default()
     }
-}
-
-fn strings(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// All runs, newest first.
-pub fn runs(gates: &GatesDir) -> Vec<Past> {
-    gates.run_ids().into_iter().rev().map(|id| past(gates, &id)).collect()
+pub fn runs(gates: &GatesDir) -> impl Iterator<Item = Past> {
+    gates.run_ids().into_iter().rev().map(|id| past(gates, &id))
 }
 
 /// One run.
 pub fn past(gates: &GatesDir, id: &str) -> Past {
-    let folder = gates.run(id);
-    let report = fs::read(folder.file("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let modified = fs::metadata(folder.path()).and_then(|metadata| metadata.modified()).ok();
+    let report = fs::read(gates.run(id).file("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Past { id: id.to_owned(), report }
+}
+
+fn age(gates: &GatesDir, id: &str) -> Duration {
+    let modified = fs::metadata(gates.run(id).path()).and_then(|metadata| metadata.modified()).ok();
     #[expect(clippy::disallowed_methods, reason = "the age of a folder is a question about now, and decides only what is pruned")]
-    let age = modified.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
-    Past { id: id.to_owned(), report, bytes: 0, age }
+    modified.and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
 }
 
 /// What the newest runs say of each gate.
@@ -79,19 +123,18 @@ pub struct Recent {
 pub fn recent(gates: &GatesDir) -> Recent {
     let mut recent = Recent::default();
     let mut samples: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for past in runs(gates).into_iter().take(10) {
-        let Some(report) = past.report.filter(|report| report["partial"] != crate::model::PROVOKED && report["shard"].is_null()) else { continue };
-        for gate in report["gates"].as_array().into_iter().flatten() {
-            let (Some(id), Some(iterations)) = (gate["id"].as_str(), gate["iterations"].as_array()) else { continue };
+    for past in runs(gates).take(10) {
+        let Some(report) = past.report.filter(|report| report.partial.as_deref() != Some(crate::model::PROVOKED) && report.shard.is_none()) else { continue };
+        for gate in report.gates.into_iter().filter(|gate| gate.reused.is_none()) {
             let took = |wanted: fn(&str) -> bool| {
-                let ran = iterations.iter().filter(move |one| one["verdict"].as_str().is_some_and(wanted));
-                ran.filter_map(|one| one["took_ms"].as_u64()).collect::<Vec<u64>>()
+                let ran = gate.iterations.iter().filter(move |one| wanted(&one.verdict));
+                ran.filter_map(|one| one.took_ms).collect::<Vec<u64>>()
             };
-            samples.entry(id.to_owned()).or_default().extend(took(|verdict| verdict == "pass"));
+            samples.entry(gate.id.clone()).or_default().extend(took(|verdict| verdict == "pass"));
             let ran = took(|verdict| matches!(verdict, "pass" | "fail"));
             if !ran.is_empty() {
                 let mean = ran.iter().sum::<u64>() / ran.len() as u64;
-                recent.runs.entry(id.to_owned()).or_default().insert(0, (mean, gate["verdict"] == "pass"));
+                recent.runs.entry(gate.id.clone()).or_default().insert(0, (mean, gate.verdict == "pass"));
             }
         }
     }
@@ -119,20 +162,18 @@ pub struct Wanted<'a> {
 /// The newest whole run in which a phase was green for this code, these pins and this profile.
 pub fn credit(gates: &GatesDir, phase: &str, wanted: &Wanted<'_>) -> Option<String> {
     wanted.source.tree.as_ref()?;
-    runs(gates).into_iter().find(|past| past.report.as_ref().is_some_and(|report| is_credit(report, phase, wanted))).map(|past| past.id)
+    runs(gates).find(|past| past.report.as_ref().is_some_and(|report| is_credit(report, phase, wanted))).map(|past| past.id)
 }
 
-fn is_credit(report: &Value, phase: &str, wanted: &Wanted<'_>) -> bool {
-    let source: Option<Source> = serde_json::from_value(report["source"].clone()).ok();
+fn is_credit(report: &PastReport, phase: &str, wanted: &Wanted<'_>) -> bool {
     // Another commit with the same tree is the same code.
-    let same = source.is_some_and(|source| source.tree == wanted.source.tree && source.dirty == wanted.source.dirty);
-    let green = report["phases"].as_array().into_iter().flatten().any(|one| one["id"] == phase && one["verdict"] == "pass");
-    let whole = report["ended"] == true && report["partial"].is_null() && report["source_held"] == true && report["config"] == wanted.config;
-    let pins = report["runtimes"].as_array().into_iter().flatten().all(|found| {
-        let version = found["runtime"].as_str().and_then(|id| wanted.versions.get(id));
-        version.is_some_and(|version| found["version"] == version.as_str())
-    });
-    same && green && whole && pins && report["profile"] == wanted.profile && report["exit"].as_u64().is_some()
+    let same = report.source.as_ref().is_some_and(|source| source.tree == wanted.source.tree && source.dirty == wanted.source.dirty);
+    let green = report.phases.iter().any(|one| one.id == phase && one.verdict == "pass");
+    // A result that was taken from another run stands for its own run alone.
+    let executed = report.gates.iter().all(|gate| gate.reused.is_none());
+    let whole = report.ended && report.partial.is_none() && report.source_held && report.config.as_deref() == Some(wanted.config);
+    let pins = report.runtimes.iter().all(|found| wanted.versions.get(&found.runtime) == Some(&found.version));
+    same && green && executed && whole && pins && report.profile == wanted.profile && report.exit.is_some()
 }
 
 /// What pruning would take away.
@@ -148,16 +189,16 @@ pub struct Pruned {
 pub fn prune(gates: &GatesDir, age: Duration, size: u64) -> std::io::Result<Pruned> {
     let mut pruned = Pruned::default();
     let mut kept = 0;
-    for (index, mut past) in runs(gates).into_iter().enumerate() {
-        let folder = gates.run(&past.id);
-        past.bytes = bytes_below(folder.path());
-        kept += past.bytes;
+    for (index, id) in gates.run_ids().into_iter().rev().enumerate() {
+        let folder = gates.run(&id);
+        let bytes = bytes_below(folder.path());
+        kept += bytes;
         let active = fs::File::open(folder.journal()).is_ok_and(|journal| journal.try_lock_shared().is_err());
-        if index > 0 && !active && (past.age > age || kept > size) {
+        if index > 0 && !active && (self::age(gates, &id) > age || kept > size) {
             fs::remove_dir_all(folder.path())?;
-            kept -= past.bytes;
-            pruned.bytes += past.bytes;
-            pruned.runs.push(past.id);
+            kept -= bytes;
+            pruned.bytes += bytes;
+            pruned.runs.push(id);
         }
     }
     Ok(pruned)

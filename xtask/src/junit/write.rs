@@ -2,7 +2,7 @@
 //! counts, properties, lines, retries), and a strict reading proves the result. Knows no run and no file.
 
 use junit_report::{Duration, Report, TestCase, TestCaseBuilder, TestResult, TestSuite, TestSuiteBuilder};
-use quick_xml::events::{BytesEnd, BytesStart, Event};
+use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 
 use super::read::read;
@@ -37,14 +37,29 @@ pub struct OutCase {
 }
 
 /// A suite to write: one gate.
-#[derive(Clone, Debug)]
-pub struct OutSuite {
+pub struct OutSuite<'a> {
     /// Gate id.
     pub name: String,
-    /// Cases.
-    pub cases: Vec<OutCase>,
     /// Properties in order.
     pub properties: Vec<(String, String)>,
+    /// Counts of its cases.
+    pub totals: Totals,
+    /// Seconds of its cases.
+    pub seconds: f64,
+    /// Cases; made while they are written, as a million of them would fill the memory.
+    pub cases: Box<dyn Iterator<Item = OutCase> + 'a>,
+}
+
+impl OutSuite<'_> {
+    /// A suite of a few cases.
+    pub fn of(name: &str, cases: Vec<OutCase>, properties: Vec<(String, String)>) -> Self {
+        let mut totals = Totals::default();
+        for case in &cases {
+            totals.add(case.outcome);
+        }
+        let seconds = cases.iter().map(|case| case.seconds).sum();
+        Self { name: name.to_owned(), properties, totals, seconds, cases: Box::new(cases.into_iter()) }
+    }
 }
 
 /// Why a document could not be written.
@@ -58,27 +73,59 @@ pub enum WriteError {
     Unfaithful(String),
 }
 
+/// Cases that junit-report holds at once.
+const CHUNK: usize = 512;
+
 /// The document as bytes; `wall` is the run's start, RFC 3339.
-pub fn document(name: &str, wall: &str, suites: &[OutSuite]) -> Result<Vec<u8>, WriteError> {
-    let mut report = Report::new();
+pub fn document<'a>(name: &str, wall: &str, suites: impl IntoIterator<Item = OutSuite<'a>>) -> Result<Vec<u8>, WriteError> {
     // A time that cannot be read is the epoch: the same run always gives the same bytes.
     let wall = time::OffsetDateTime::parse(wall, &time::format_description::well_known::Rfc3339).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    for suite in suites {
-        report.add_testsuite(build_suite(suite, wall));
+    let xml = |cause: std::io::Error| WriteError::Xml(cause.to_string());
+    let mut body = Writer::new(Vec::new());
+    let (mut all, mut seconds) = (Totals::default(), 0.0);
+    for (id, mut suite) in suites.into_iter().enumerate() {
+        all.merge(suite.totals);
+        seconds += suite.seconds;
+        let mut begun = false;
+        loop {
+            let cases: Vec<OutCase> = suite.cases.by_ref().take(CHUNK).collect();
+            if cases.is_empty() && begun {
+                break;
+            }
+            let mut report = Report::new();
+            report.add_testsuite(build_suite(&suite.name, &cases, wall));
+            let mut base = Vec::new();
+            report.write_xml(&mut base).map_err(|cause| WriteError::Xml(cause.to_string()))?;
+            second_pass(&mut Pass { suite: &suite, id, cases: &cases, begun, writer: &mut body, case: 0 }, &base)?;
+            begun = true;
+        }
+        body.write_event(Event::End(BytesEnd::new("testsuite"))).map_err(xml)?;
     }
-    let mut base = Vec::new();
-    report.write_xml(&mut base).map_err(|cause| WriteError::Xml(cause.to_string()))?;
-    let full = second_pass(name, suites, &base)?;
-    prove(suites, &full)?;
+    let body = body.into_inner();
+    let mut root = BytesStart::new("testsuites");
+    root.push_attribute(("name", attribute(name).as_str()));
+    for (key, count) in [("tests", all.tests), ("failures", all.failures), ("errors", all.errors), ("skipped", all.skipped)] {
+        root.push_attribute((key, count.to_string().as_str()));
+    }
+    root.push_attribute(("time", format!("{seconds:.3}").as_str()));
+    let mut writer = Writer::new(Vec::with_capacity(body.len() + 512));
+    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None))).map_err(xml)?;
+    writer.write_event(Event::Text(BytesText::from_escaped("\n"))).map_err(xml)?;
+    writer.write_event(Event::Start(root)).map_err(xml)?;
+    let mut full = writer.into_inner();
+    full.extend_from_slice(&body);
+    drop(body);
+    full.extend_from_slice(b"</testsuites>\n");
+    prove(all, &full)?;
     Ok(full)
 }
 
-fn build_suite(suite: &OutSuite, wall: time::OffsetDateTime) -> TestSuite {
-    let mut built = TestSuiteBuilder::new(&attribute(&suite.name)).build();
+fn build_suite(name: &str, cases: &[OutCase], wall: time::OffsetDateTime) -> TestSuite {
+    let mut built = TestSuiteBuilder::new(&attribute(name)).build();
     // The default would be shown by Jenkins as `testsuite/NAME.NAME`.
     built.package = String::new();
     built.timestamp = wall;
-    for case in &suite.cases {
+    for case in cases {
         built.add_testcase(build_case(case));
     }
     built
@@ -104,98 +151,85 @@ fn build_case(case: &OutCase) -> TestCase {
     built
 }
 
-/// Walks suites and cases by index: junit-report writes them in the order they were added.
-fn second_pass(name: &str, suites: &[OutSuite], base: &[u8]) -> Result<Vec<u8>, WriteError> {
-    let mut pass = Pass { name, suites, writer: Writer::new(Vec::new()), suite: 0, case: 0 };
+/// Walks the cases by index: junit-report writes them in the order they were added. Its declaration and its root are passed over.
+fn second_pass(pass: &mut Pass<'_>, base: &[u8]) -> Result<(), WriteError> {
     let mut reader = Reader::from_reader(base);
     loop {
         match reader.read_event().map_err(|cause| WriteError::Xml(cause.to_string()))? {
-            Event::Eof => break,
+            Event::Eof => return Ok(()),
             event => pass.event(event).map_err(|cause| WriteError::Xml(cause.to_string()))?,
         }
     }
-    let mut bytes = pass.writer.into_inner();
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 struct Pass<'a> {
-    name: &'a str,
-    suites: &'a [OutSuite],
-    writer: Writer<Vec<u8>>,
-    suite: usize,
+    suite: &'a OutSuite<'a>,
+    /// Number of the suite in the document.
+    id: usize,
+    cases: &'a [OutCase],
+    /// The start of the suite stands already.
+    begun: bool,
+    writer: &'a mut Writer<Vec<u8>>,
     case: usize,
 }
 
 impl Pass<'_> {
     fn event(&mut self, event: Event<'_>) -> std::io::Result<()> {
         match event {
+            Event::Decl(_) => Ok(()),
             Event::Start(start) => self.start(start, false),
             Event::Empty(start) => self.start(start, true),
-            Event::End(end) => {
-                match end.name().as_ref() {
-                    b"testcase" => self.retries()?,
-                    b"testsuite" => self.suite += 1,
-                    _ => {}
+            Event::End(end) => match end.name().as_ref() {
+                b"testsuites" | b"testsuite" => Ok(()),
+                b"testcase" => {
+                    self.retries()?;
+                    self.case += 1;
+                    self.writer.write_event(Event::End(end))
                 }
-                let is_case = end.name().as_ref() == b"testcase";
-                self.writer.write_event(Event::End(end))?;
-                self.case += usize::from(is_case);
-                Ok(())
-            }
+                _ => self.writer.write_event(Event::End(end)),
+            },
             other => self.writer.write_event(other),
         }
     }
 
     fn start(&mut self, start: BytesStart<'_>, empty: bool) -> std::io::Result<()> {
-        let name = String::from_utf8_lossy(start.name().as_ref()).into_owned();
-        match name.as_str() {
-            "testsuites" => self.root(start, empty),
-            "testsuite" => self.suite_start(start, empty),
-            "testcase" => self.case_start(start, empty),
-            "skipped" => self.skipped(start, empty),
+        match start.name().as_ref() {
+            b"testsuites" => Ok(()),
+            b"testsuite" if self.begun => Ok(()),
+            b"testsuite" => self.suite_start(&start),
+            b"testcase" => self.case_start(start, empty),
+            b"skipped" => self.skipped(start, empty),
             _ if empty => self.writer.write_event(Event::Empty(start)),
             _ => self.writer.write_event(Event::Start(start)),
         }
     }
 
-    fn root(&mut self, mut start: BytesStart<'_>, empty: bool) -> std::io::Result<()> {
-        let mut all = Totals::default();
-        let mut seconds = 0.0;
-        for suite in self.suites {
-            all.merge(totals(suite));
-            seconds += suite.cases.iter().map(|case| case.seconds).sum::<f64>();
+    /// The start of the suite with the counts of all its cases, of which junit-report has seen a few.
+    fn suite_start(&mut self, start: &BytesStart<'_>) -> std::io::Result<()> {
+        let Totals { tests, failures, errors, skipped } = self.suite.totals;
+        let mut whole = BytesStart::new("testsuite");
+        for attribute in start.attributes().flatten() {
+            let counted = match attribute.key.as_ref() {
+                b"id" => Some(self.id.to_string()),
+                b"tests" => Some(tests.to_string()),
+                b"failures" => Some(failures.to_string()),
+                b"errors" => Some(errors.to_string()),
+                b"time" => Some(Duration::seconds_f64(self.suite.seconds.clamp(0.0, 1e9)).as_seconds_f64().to_string()),
+                _ => None,
+            };
+            match counted {
+                Some(count) => whole.push_attribute((attribute.key.as_ref(), count.as_bytes())),
+                None => whole.push_attribute(attribute),
+            }
         }
-        start.push_attribute(("name", attribute(self.name).as_str()));
-        for (key, count) in [("tests", all.tests), ("failures", all.failures), ("errors", all.errors), ("skipped", all.skipped)] {
-            start.push_attribute((key, count.to_string().as_str()));
-        }
-        start.push_attribute(("time", format!("{seconds:.3}").as_str()));
+        whole.push_attribute(("skipped", skipped.to_string().as_str()));
         self.newline()?;
-        self.writer.write_event(if empty { Event::Empty(start) } else { Event::Start(start) })
-    }
-
-    fn suite_start(&mut self, mut start: BytesStart<'_>, empty: bool) -> std::io::Result<()> {
-        self.case = 0;
-        let skipped = self.suites.get(self.suite).map_or(0, |suite| totals(suite).skipped).to_string();
-        start.push_attribute(("skipped", skipped.as_str()));
-        self.newline()?;
-        let properties = self.suites.get(self.suite).map_or_else(Vec::new, |suite| suite.properties.clone());
-        if empty && properties.is_empty() {
-            self.suite += 1;
-            return self.writer.write_event(Event::Empty(start));
-        }
-        self.writer.write_event(Event::Start(start))?;
-        self.properties(&properties)?;
-        if empty {
-            self.suite += 1;
-            self.writer.write_event(Event::End(BytesEnd::new("testsuite")))?;
-        }
-        Ok(())
+        self.writer.write_event(Event::Start(whole))?;
+        self.properties(&self.suite.properties)
     }
 
     fn current(&self) -> Option<&OutCase> {
-        self.suites.get(self.suite)?.cases.get(self.case)
+        self.cases.get(self.case)
     }
 
     fn case_start(&mut self, mut start: BytesStart<'_>, empty: bool) -> std::io::Result<()> {
@@ -254,24 +288,12 @@ impl Pass<'_> {
     }
 
     fn newline(&mut self) -> std::io::Result<()> {
-        self.writer.write_event(Event::Text(quick_xml::events::BytesText::from_escaped("\n")))
+        self.writer.write_event(Event::Text(BytesText::from_escaped("\n")))
     }
-}
-
-fn totals(suite: &OutSuite) -> Totals {
-    let mut totals = Totals::default();
-    for case in &suite.cases {
-        totals.add(case.outcome);
-    }
-    totals
 }
 
 /// Reads the document with the strict reader and compares what it says with what was meant.
-fn prove(suites: &[OutSuite], bytes: &[u8]) -> Result<(), WriteError> {
-    let mut wanted = Totals::default();
-    for suite in suites {
-        wanted.merge(totals(suite));
-    }
+fn prove(wanted: Totals, bytes: &[u8]) -> Result<(), WriteError> {
     let summary = read(bytes, &mut |_| {}).map_err(|cause| WriteError::Unfaithful(cause.to_string()))?;
     let empty = wanted.tests == 0 && summary.state == ReportState::Valid;
     if (summary.state != ReportState::Valid && !empty) || summary.totals != wanted || summary.declared != wanted {
@@ -304,17 +326,29 @@ mod tests {
     #[test]
     fn every_text_survives_or_is_made_visible() {
         for text in ["plain", "]]>", "a ]]]]> b", "\u{1b}[31mred\u{1b}[0m", "\0\u{1}\u{FFFE}\u{FFFF}", "<&\"'>", "zwei\nZeilen", "ﬀ😀", "&#27;", ""] {
-            let suites = [OutSuite {
-                name: format!("g{text}"),
-                cases: vec![case(&format!("n{text}"), Outcome::Failed, text), case("ok", Outcome::Passed, text), case("s", Outcome::Skipped, text)],
-                properties: vec![("k".to_owned(), text.to_owned())],
-            }];
-            let bytes = document(text, "2026-01-01T00:00:00Z", &suites).unwrap_or_else(|cause| panic!("{text:?}: {cause}"));
+            let cases = vec![case(&format!("n{text}"), Outcome::Failed, text), case("ok", Outcome::Passed, text), case("s", Outcome::Skipped, text)];
+            let suite = OutSuite::of(&format!("g{text}"), cases, vec![("k".to_owned(), text.to_owned())]);
+            let bytes = document(text, "2026-01-01T00:00:00Z", [suite]).unwrap_or_else(|cause| panic!("{text:?}: {cause}"));
             let (_, cases) = read_all(&bytes[..]).expect("in memory");
             assert_eq!(cases.len(), 3);
             assert_eq!(cases[0].text, crate::junit::sanitize::clean(text), "{text:?}");
             assert_eq!((cases[0].line, cases[0].file.as_str()), (Some(3), "src/a.ts"));
             assert_eq!(cases[1].retries, [("flakyFailure".to_owned(), "boom".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_suite_of_several_chunks_is_one_suite() {
+        for count in [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let cases = (0..count).map(|number| case(&format!("n{number}"), Outcome::Passed, "")).collect();
+            let suites = [OutSuite::of("a", cases, Vec::new()), OutSuite::of("b", vec![case("x", Outcome::Failed, "boom")], Vec::new())];
+            let bytes = document("d", "2026-01-01T00:00:00Z", suites).expect("a document");
+            let text = String::from_utf8(bytes.clone()).expect("text");
+            assert_eq!((text.matches("<testsuite ").count(), text.matches("</testsuite>").count()), (2, 2));
+            assert!(text.contains("id=\"1\" name=\"b\"") && text.contains(&format!("id=\"0\" name=\"a\" package=\"\" tests=\"{count}\"")), "{}", &text[..300]);
+            let (_, read) = read_all(&bytes[..]).expect("in memory");
+            assert_eq!(read.len(), count + 1);
+            assert!(read.iter().take(count).enumerate().all(|(number, case)| case.name == format!("n{number}") && case.line == Some(3)));
         }
     }
 

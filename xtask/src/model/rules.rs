@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Category;
 
+/// Why a gate always runs: nothing could say that nothing has changed.
+pub const NO_INPUTS: &str = "it names no inputs";
 /// Why a run is partial that repeats what was not green in another one: these words, then the end of that run's id.
 pub const RERUN: &str = "--failed of run ";
 

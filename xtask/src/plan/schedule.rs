@@ -175,6 +175,14 @@ impl Schedule {
         idle
     }
 
+    /// A task counts as green without running. What waits for it may start.
+    pub fn credit(&mut self, index: usize) {
+        if self.skip(index) {
+            self.states[index] = State::Ended;
+            self.release(index, true, &mut Vec::new());
+        }
+    }
+
     /// A task is left out before anything starts; its dependents are skipped too.
     pub fn leave_out(&mut self, index: usize) -> Vec<(usize, usize)> {
         let mut skipped = Vec::new();
@@ -267,6 +275,16 @@ mod tests {
         skipped.sort_unstable();
         assert_eq!(skipped.iter().map(|(task, _)| *task).collect::<Vec<_>>(), [1, 2]);
         schedule.finished(3, true);
+        assert!(schedule.is_over());
+    }
+
+    #[test]
+    fn a_credited_task_takes_no_slot_and_frees_what_needs_it() {
+        let mut schedule = Schedule::new(vec![task(&[], 1), task(&[0], 1), task(&[1], 1)], 1);
+        schedule.credit(0);
+        schedule.credit(1);
+        assert_eq!((all(&mut schedule), schedule.state(0), schedule.is_over()), (vec![2], State::Ended, false));
+        schedule.finished(2, true);
         assert!(schedule.is_over());
     }
 

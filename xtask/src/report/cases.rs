@@ -138,7 +138,8 @@ impl Proof {
 /// Reads the cases of a run. A file that is not what the journal says is told in the record's facts.
 pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
     let mut cases = Cases::default();
-    for gate in record.head.gates.clone() {
+    for place in 0..record.head.gates.len() {
+        let gate = record.head.gates[place].clone();
         let mut own = GateCases::default();
         let jobs: Vec<_> = record.jobs_of(&gate.id).map(|(id, job)| (id.clone(), job.clone())).collect();
         for (id, mut job) in jobs {
@@ -162,6 +163,8 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
             case.at = case.at.take().map(|at| from_root(at, &root, &gate.cwd));
         }
         own.cases.iter_mut().for_each(|case| case.open_ended = record.is_open_ended());
+        own.cases.shrink_to_fit(); // many gates have one case, and room for four
+        own.index = HashMap::new(); // nothing is looked up by name any more
         cases.gates.insert(gate.id.clone(), own);
     }
     cases

@@ -23,6 +23,10 @@ use crate::text::{millis, plural, strip_ansi};
 pub(super) const FORMAT: Format = Format { name: "html", file: "report.html", doc: "the run as one page for people", render };
 
 const PAGE: &str = include_str!("html/page.html");
+const GATE: &str = include_str!("html/gate.html");
+/// Where the template wants its two long parts; what people write is escaped and has no such comment.
+const GATES_HERE: &str = "<!--gates-->";
+const CASES_HERE: &str = "<!--cases-->";
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 /// Red cases of a gate that are shown with their text.
@@ -35,17 +39,30 @@ const FLAKES: usize = 500;
 fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
     let mut engine = Environment::new();
     engine.set_auto_escape_callback(|_| AutoEscape::Html);
-    let page = page(record, cases)?;
-    engine.render_str(PAGE, minijinja::value::Serde(page)).map(String::into_bytes).map_err(|cause| format!("{cause:#}"))
+    let words = |cause: minijinja::Error| format!("{cause:#}");
+    let template = engine.template_from_str(GATE).map_err(words)?;
+    let page = engine.render_str(PAGE, minijinja::value::Serde(page(record, cases))).map_err(words)?;
+    // The two long parts go straight into the page: as values of the template they would be in memory several times.
+    let cut = |text: &'static str| format!("the template of the page has no place for {text}");
+    let (front, rest) = page.split_once(GATES_HERE).ok_or_else(|| cut("gates"))?;
+    let (middle, end) = rest.rsplit_once(CASES_HERE).ok_or_else(|| cut("cases"))?;
+    let mut whole = String::from(front);
+    for (place, gate) in record.head.gates.iter().enumerate() {
+        whole.push_str(&template.render(minijinja::value::Serde(self::gate(record, cases, gate, place))).map_err(words)?);
+    }
+    whole.push_str(middle);
+    whole.push_str(&data(record, cases)?);
+    whole.push_str(end);
+    Ok(whole.into_bytes())
 }
 
-fn page(record: &Record, cases: &Cases) -> Result<Page, String> {
+fn page(record: &Record, cases: &Cases) -> Page {
     let head = &record.head;
     let exit = record.exit();
     let state = record.source_start.clone().unwrap_or_default();
     let lines = || cases.gates.values().flat_map(|own| own.cases.iter());
     let count = |letter: &'static str, word: &'static str| Count { letter, word, cases: lines().filter(|case| self::letter(case) == letter).count() };
-    Ok(Page {
+    Page {
         style: STYLE,
         script: SCRIPT,
         style_hash: hash(STYLE),
@@ -71,7 +88,6 @@ fn page(record: &Record, cases: &Cases) -> Result<Page, String> {
         timeline: timeline(record),
         flakes: cases.gates.iter().flat_map(|(gate, own)| own.cases.iter().filter_map(|case| flake(gate, case))).take(FLAKES).collect(),
         outcomes: vec![count("p", "passed"), count("f", "failed"), count("e", "error"), count("s", "skipped"), count("n", "not run")],
-        gates: head.gates.iter().map(|gate| self::gate(record, cases, gate)).collect(),
         runtimes: record.runtimes.clone(),
         services: record
             .services
@@ -81,8 +97,7 @@ fn page(record: &Record, cases: &Cases) -> Result<Page, String> {
         notes: record.notes.iter().map(|(gate, text)| gate.as_ref().map_or_else(|| text.clone(), |gate| format!("{gate}: {text}"))).collect(),
         tool: head.tool.clone(),
         host: head.host.clone(),
-        cases: data(record, cases)?,
-    })
+    }
 }
 
 /// A source of a content security policy: the digest of what may stand in the page.
@@ -236,7 +251,7 @@ fn flake(gate: &str, case: &CaseLine) -> Option<Flake> {
     })
 }
 
-fn gate(record: &Record, cases: &Cases, gate: &PlannedGate) -> Gate {
+fn gate(record: &Record, cases: &Cases, gate: &PlannedGate, place: usize) -> Gate {
     let state = record.gate(gate);
     let own = cases.gates.get(&gate.id).map_or(0, |own| own.cases.iter().filter(|case| !case.synthetic).count());
     let iterations = if gate.runs > 1 { format!("{}/{} iterations · ", state.passed, gate.runs) } else { String::new() };
@@ -250,6 +265,7 @@ fn gate(record: &Record, cases: &Cases, gate: &PlannedGate) -> Gate {
     fact("title", title(gate));
     fact("needs", gate.needs.join(", "));
     fact("why", state.why.join("; "));
+    fact("execution", record.execution(&gate.id).unwrap_or_default());
     let measures: BTreeSet<String> =
         record.jobs_of(&gate.id).flat_map(|(_, job)| job.measures.iter()).map(|(name, value)| format!("{name} = {value}")).collect();
     fact("measures", measures.into_iter().collect::<Vec<_>>().join(", "));
@@ -261,6 +277,7 @@ fn gate(record: &Record, cases: &Cases, gate: &PlannedGate) -> Gate {
     };
     let before: Vec<String> = gate.recent.iter().map(|(took, green)| format!("{} {}", millis(*took), if *green { "green" } else { "red" })).collect();
     Gate {
+        place,
         id: gate.id.clone(),
         verdict: state.verdict.word(),
         word: word(&state),

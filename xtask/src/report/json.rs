@@ -1,5 +1,6 @@
 //! report.json: the run as one document for programs.
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
 use super::{CaseLine, Cases, Format};
@@ -10,7 +11,6 @@ use crate::record::{Excuse, Finding, Met, Record};
 pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", doc: "the run as one document for programs", render };
 
 fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
-    let gates: Vec<Value> = record.head.gates.iter().map(|gate| gate_value(record, cases, gate)).collect();
     let phases: Vec<Value> = record
         .head
         .phases
@@ -18,7 +18,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         .map(|phase| json!({ "id": phase.id, "title": phase.title, "asked": phase.asked, "gates": phase.gates, "verdict": record.phase(phase).word(), "criteria": criteria(record, phase) }))
         .collect();
     let [stable, flaky, failing, unclassified] = cases.labels();
-    let document = json!({
+    let front = json!({
         "schema": 1,
         "run": record.head.run,
         "wall": record.head.wall,
@@ -43,11 +43,43 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         "unjudged": record.unjudged,
         "secrets": record.secrets.iter().map(|(file, line, rule)| json!({ "file": file, "line": line, "rule": rule })).collect::<Vec<_>>(),
         "phases": phases,
-        "gates": gates,
+    });
+    let back = json!({
         "labels": { "stable": stable, "flaky": flaky, "failing": failing, "unclassified": unclassified },
         "notes": record.notes.iter().map(|(gate, text)| json!({ "gate": gate, "text": text })).collect::<Vec<_>>(),
     });
-    serde_json::to_vec_pretty(&document).map_err(|cause| cause.to_string())
+    serde_json::to_vec_pretty(&Document { record, cases, front, back }).map_err(|cause| cause.to_string())
+}
+
+/// The document. Its gates are made one at a time: ten thousand of them as values would fill the memory.
+struct Document<'a> {
+    record: &'a Record,
+    cases: &'a Cases,
+    front: Value,
+    back: Value,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in self.front.as_object().into_iter().flatten() {
+            map.serialize_entry(key, value)?;
+        }
+        map.serialize_entry("gates", &Gates(self))?;
+        for (key, value) in self.back.as_object().into_iter().flatten() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+struct Gates<'a>(&'a Document<'a>);
+
+impl Serialize for Gates<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Document { record, cases, .. } = self.0;
+        serializer.collect_seq(record.head.gates.iter().map(|gate| gate_value(record, cases, gate)))
+    }
 }
 
 fn criteria(record: &Record, phase: &PlannedPhase) -> Vec<Value> {
@@ -103,6 +135,9 @@ fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
         "runs": gate.runs,
         "passed": state.passed,
         "took_ms": state.took,
+        "execution": if record.reused(&gate.id).is_some() { "reused" } else if state.ended > 0 { "executed" } else { "none" },
+        "executed_because": record.fresh.get(&gate.id),
+        "reused": record.reused(&gate.id).map(|reused| json!({ "run": reused.run, "wall": reused.wall, "commit": reused.commit, "dirty": reused.dirty, "fingerprint": reused.fingerprint })),
         "cases": own.len(),
         "quarantine": state.excuses.iter().map(|excuse| excuse_value(gate, excuse)).collect::<Vec<_>>(),
         "not_in_every_iteration": own_cases.map(|own| own.partly.clone()).unwrap_or_default(),

@@ -3,22 +3,22 @@
 use super::{CaseLine, Cases, Format};
 use crate::event::{PlannedGate, PlannedPhase};
 use crate::junit::write::{OutCase, OutSuite, document};
-use crate::model::{FlakyRule, Label, Outcome};
+use crate::model::{FlakyRule, Label, Outcome, Totals};
 use crate::record::{Finding, Met, Record};
 
 pub(super) const FORMAT: Format = Format { name: "junit", file: "junit.xml", doc: "one JUnit document over all gates and iterations", render };
 
 fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
-    let mut suites: Vec<OutSuite> = record.head.gates.iter().map(|gate| suite(record, cases, gate)).collect();
+    let mut suites: Vec<OutSuite<'_>> = record.head.gates.iter().map(|gate| suite(record, cases, gate)).collect();
     for phase in &record.head.phases {
         let cases: Vec<OutCase> = record.criteria(phase).iter().map(|finding| criterion(record, phase, finding)).collect();
         if !cases.is_empty() {
-            suites.push(OutSuite { name: phase.id.clone(), cases, properties: Vec::new() });
+            suites.push(OutSuite::of(&phase.id, cases, Vec::new()));
         }
     }
     if let Some((_, problems)) = record.refused.as_ref().filter(|_| suites.is_empty()) {
         let cases = problems.iter().enumerate().map(|(index, problem)| refusal(index, problem)).collect();
-        suites.push(OutSuite { name: record.head.manifest.clone(), cases, properties: Vec::new() });
+        suites.push(OutSuite::of(&record.head.manifest, cases, Vec::new()));
     }
     if !record.refused_shards.is_empty() {
         let case = |(index, (shard, _, why)): (usize, &(String, Vec<String>, String))| OutCase {
@@ -27,7 +27,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
             ..refusal(index, why)
         };
         let cases = record.refused_shards.iter().enumerate().map(case).collect();
-        suites.push(OutSuite { name: "shards".to_owned(), cases, properties: Vec::new() });
+        suites.push(OutSuite::of("shards", cases, Vec::new()));
     }
     if !record.secrets.is_empty() {
         let case = |(index, (file, line, rule)): (usize, &(String, u64, String))| OutCase {
@@ -37,14 +37,14 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
             ..refusal(index, &format!("it looks like a secret: {rule}"))
         };
         let cases = record.secrets.iter().enumerate().map(case).collect();
-        suites.push(OutSuite { name: "secrets".to_owned(), cases, properties: Vec::new() });
+        suites.push(OutSuite::of("secrets", cases, Vec::new()));
     }
     if !record.ended {
         let why = if suites.is_empty() { "the journal holds no plan" } else { "the run was cut before its end" };
         let cut = OutCase { name: "the run ended".to_owned(), kind: "gate.run-cut".to_owned(), ..refusal(0, why) };
-        suites.push(OutSuite { name: "run".to_owned(), cases: vec![cut], properties: Vec::new() });
+        suites.push(OutSuite::of("run", vec![cut], Vec::new()));
     }
-    document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, &suites).map_err(|cause| cause.to_string())
+    document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, suites).map_err(|cause| cause.to_string())
 }
 
 fn refusal(index: usize, problem: &str) -> OutCase {
@@ -83,36 +83,48 @@ fn criterion(record: &Record, phase: &PlannedPhase, finding: &Finding) -> OutCas
     }
 }
 
-fn suite(record: &Record, cases: &Cases, gate: &PlannedGate) -> OutSuite {
+fn suite<'a>(record: &Record, cases: &'a Cases, gate: &'a PlannedGate) -> OutSuite<'a> {
     let state = record.gate(gate);
+    let execution = record.execution(&gate.id).unwrap_or_default();
     let properties = [
         ("gate.owner", gate.owner.as_str()),
         ("gate.verdict", state.verdict.word()),
         ("gate.label", state.label.word()),
         ("gate.why", state.why.first().map_or("", String::as_str)),
+        ("gate.execution", execution.as_str()),
         ("gate.advisory", if gate.advisory { "true" } else { "" }),
     ];
     let properties = properties.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let strict = record.head.flaky.unwrap_or(FlakyRule::Fail) == FlakyRule::Fail;
     let own = cases.gates.get(&gate.id).map(|own| &own.cases[..]).unwrap_or_default();
-    OutSuite { name: gate.id.clone(), cases: own.iter().map(|case| out_case(case, gate, strict)).collect(), properties }
+    let mut totals = Totals::default();
+    for case in own {
+        totals.add(outcome(case, strict).0);
+    }
+    let seconds = own.iter().map(|case| case.seconds).sum();
+    OutSuite { name: gate.id.clone(), properties, totals, seconds, cases: Box::new(own.iter().map(move |case| out_case(case, gate, strict))) }
+}
+
+/// What a case counts as, and the type of its failure.
+fn outcome(case: &CaseLine, strict: bool) -> (Outcome, &str) {
+    let excused = case.quarantine.is_some();
+    // A cut iteration is no execution, and a report that holds one is not green.
+    let cut = case.cut.iter().any(|iteration| case.outcomes.get(iteration).is_some_and(|outcome| outcome.is_red()));
+    match (case.label() == Label::Flaky, strict && !excused) {
+        _ if cut => (case.outcome(), &case.kind),
+        (false, _) if excused => (Outcome::Passed, ""),
+        (true, true) => (Outcome::Failed, "flaky"),
+        (true, false) => (Outcome::Passed, ""),
+        (false, _) => (case.outcome(), &case.kind),
+    }
 }
 
 /// A flaky case under a strict rule is a failure with its flaky attempts, in nextest's form; under a lenient one it passes with
 /// them.
 fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
     let flaky = case.label() == Label::Flaky;
-    let worst = case.outcome();
     let excused = case.quarantine.is_some();
-    let (outcome, kind) = match (flaky, strict && !excused) {
-        (false, _) if excused => (Outcome::Passed, String::new()),
-        (true, true) => (Outcome::Failed, "flaky".to_owned()),
-        (true, false) => (Outcome::Passed, String::new()),
-        (false, _) => (worst, case.kind.clone()),
-    };
-    // A cut iteration is no execution, and a report that holds one is not green.
-    let cut = case.cut.iter().any(|iteration| case.outcomes.get(iteration).is_some_and(|outcome| outcome.is_red()));
-    let (outcome, kind) = if cut { (worst, case.kind.clone()) } else { (outcome, kind) };
+    let (outcome, kind) = outcome(case, strict);
     let element = if flaky || excused { "flakyFailure" } else { "rerunFailure" };
     let retried: u32 = case.attempts.values().map(|attempts| attempts.saturating_sub(1)).sum();
     let further = if flaky || excused { case.red() + retried } else { case.red().saturating_sub(1) };
@@ -135,7 +147,7 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         line: place.filter(|at| case.file.is_empty() || at.file.ends_with(&case.file)).map(|at| at.line).or(case.line),
         seconds: case.seconds,
         outcome,
-        kind,
+        kind: kind.to_owned(),
         message: case.message.clone(),
         text: case.text.clone(),
         properties,

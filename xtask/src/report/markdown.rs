@@ -53,7 +53,7 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
     writeln!(out, "| verdict | gate | owner | iterations | time | why |\n| --- | --- | --- | --- | --- | --- |")?;
     for gate in &record.head.gates {
         let state = record.gate(gate);
-        let why = state.why.first().map(|why| text(why)).unwrap_or_default();
+        let why = state.why.first().cloned().or_else(|| record.execution(&gate.id)).map(|why| text(&why)).unwrap_or_default();
         writeln!(out, "| {} | {} | {} | {}/{} | {} | {why} |", state.verdict.word(), gate.id, text(&gate.owner), state.passed, gate.runs, millis(state.took))?;
     }
     for gate in &record.head.gates {

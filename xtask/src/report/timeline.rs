@@ -1,6 +1,6 @@
 //! Gates and services over time, as bars of a picture, with the chain of gates that the end of the run waited for. Knows no markup.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -10,6 +10,8 @@ use crate::text::millis;
 
 /// Rows that a person still looks at.
 const MOST: usize = 120;
+/// Gates of the critical path that are named.
+const CHAIN: usize = 30;
 /// The picture's width, of which the left part is for names.
 const WIDTH: f64 = 1000.0;
 const NAMES: f64 = 220.0;
@@ -59,13 +61,14 @@ struct Span<'r> {
 pub(super) fn timeline(record: &Record) -> Timeline {
     let spans: Vec<Span<'_>> = record.jobs.iter().filter_map(|(job, one)| Some(Span { job, from: one.started?, to: one.started? + one.facts.took })).collect();
     let critical = critical_path(record, &spans);
+    let outlined: BTreeSet<usize> = critical.iter().copied().collect();
     let end = record.at.max(1) as f64;
     let place = |at: u64| round(NAMES + (at as f64 / end).min(1.0) * (WIDTH - NAMES));
     let mut rows: BTreeMap<&str, (u64, Vec<Bar>)> = BTreeMap::new();
     for (number, span) in spans.iter().enumerate() {
         let Some(planned) = record.planned(&span.job.gate) else { continue };
         let verdict = record.jobs.get(span.job).map_or("skipped", |job| record.judge(planned, job).verdict.word());
-        let on_path = if critical.contains(&number) { " critical" } else { "" };
+        let on_path = if outlined.contains(&number) { " critical" } else { "" };
         let iteration = if planned.runs > 1 { format!(" iteration {}", span.job.iteration) } else { String::new() };
         let words = format!("{}{iteration}: {verdict}, {} after {}", span.job.gate, millis(span.to - span.from), millis(span.from));
         let bar = Bar { x: place(span.from), w: round((place(span.to) - place(span.from)).max(1.0)), class: format!("{verdict}{on_path}"), words };
@@ -88,9 +91,11 @@ pub(super) fn timeline(record: &Record) -> Timeline {
     let rows: Vec<Row> = rows.into_iter().zip(1..).map(|((label, _, bars), line)| Row { label: short(label), y: line * ROW, bars }).collect();
     let took: u64 = critical.iter().map(|number| spans[*number].to - spans[*number].from).sum();
     let chain: Vec<&str> = critical.iter().map(|number| spans[*number].job.gate.as_str()).collect();
+    let first = chain[..chain.len().min(CHAIN)].join(" > ");
+    let rest = chain.len().checked_sub(CHAIN).filter(|rest| *rest > 0).map(|rest| format!(" and {rest} more")).unwrap_or_default();
     let words = match chain.len() {
         0 => String::new(),
-        _ => format!("Critical path, outlined: {} ({} of {})", chain.join(" > "), millis(took), millis(record.at)),
+        _ => format!("Critical path, outlined: {first}{rest} ({} of {})", millis(took), millis(record.at)),
     };
     let ticks = (0..5).map(|part| Tick { x: place(record.at / 5 * part), word: millis(record.at / 5 * part) }).collect();
     Timeline { height: (rows.len() + 1) * ROW + 6, ticks, left_out: total - rows.len(), rows, words }
@@ -99,17 +104,30 @@ pub(super) fn timeline(record: &Record) -> Timeline {
 /// The chain of iterations that the end waited for, oldest first: from the last that ended back to what each one waited for, which is
 /// whatever ended just before it started and so gave it its slot or its lock, else the newest end among what it needs.
 fn critical_path(record: &Record, spans: &[Span<'_>]) -> Vec<usize> {
+    let mut by_end: Vec<usize> = (0..spans.len()).collect();
+    by_end.sort_by_key(|number| spans[*number].to);
+    let mut of_gate: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for number in &by_end {
+        of_gate.entry(&spans[*number].job.gate).or_default().push(*number);
+    }
+    let mut on_path = vec![false; spans.len()];
+    // The newest end of some spans, sorted by their ends, before a moment.
+    let before = |sorted: &[usize], moment: u64, on_path: &[bool]| {
+        let ended = sorted.partition_point(|number| spans[*number].to <= moment);
+        sorted[..ended].iter().rev().copied().find(|number| !on_path[*number])
+    };
     let mut path = Vec::new();
-    let mut now = (0..spans.len()).max_by_key(|number| spans[*number].to);
+    let mut now = by_end.last().copied();
     while let Some(number) = now {
         path.push(number);
+        on_path[number] = true;
         let span = &spans[number];
-        let needs = record.planned(&span.job.gate).map(|planned| planned.needs.clone()).unwrap_or_default();
-        let before = |wanted: &dyn Fn(&Span<'_>) -> bool| {
-            let earlier = (0..spans.len()).filter(|other| !path.contains(other) && spans[*other].to <= span.from && wanted(&spans[*other]));
-            earlier.max_by_key(|other| spans[*other].to)
+        let needs = record.planned(&span.job.gate).map(|planned| &planned.needs[..]).unwrap_or_default();
+        let needed = || {
+            let newest = needs.iter().filter_map(|need| before(of_gate.get(need.as_str())?, span.from, &on_path));
+            newest.max_by_key(|other| spans[*other].to)
         };
-        now = before(&|other| span.from - other.to <= SOON).or_else(|| before(&|other| needs.contains(&other.job.gate)));
+        now = before(&by_end, span.from, &on_path).filter(|other| span.from - spans[*other].to <= SOON).or_else(needed);
     }
     path.reverse();
     path

@@ -245,7 +245,9 @@ fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: &[String], log: &
 /// What is left in the step's group is told and ended while the leader still keeps the group's number taken.
 fn end_group(place: &Place<'_>, leader: i32) {
     let stopped = place.control.stop.load(Ordering::Acquire); // then we are ending them ourselves
-    for pid in tree::orphans().into_iter().filter(|_| !stopped) {
+    let orphans = tree::orphans();
+    place.control.orphans.store(!orphans.is_empty(), Ordering::Release);
+    for pid in orphans.into_iter().filter(|_| !stopped) {
         if tree::group_and_session(pid).is_some_and(|(group, _)| group == leader) && !tree::is_zombie(pid) {
             let leak = Leak { task: None, pid, argv: tree::command_line(pid, place.mask), found_by: FoundBy::Group };
             place.line.tell(Told::Leaked { task: place.line.task, leak });

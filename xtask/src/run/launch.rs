@@ -75,6 +75,8 @@ pub trait Launch {
     fn last_line(&self, task: usize) -> String;
     /// Ends orphans that no running task can own; `running` are the tasks that still run.
     fn sweep(&mut self, running: &[usize]) -> Vec<Leak>;
+    /// A task that has just ended may have left orphans behind; those that come later are found by and by.
+    fn left_orphans(&self, task: usize) -> bool;
     /// The disk of the run has room.
     fn has_room(&self) -> bool;
     /// Ends what the whole run shared; what there is to tell.

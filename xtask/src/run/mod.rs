@@ -95,6 +95,19 @@ pub struct Course<'a> {
     pub left_out: Vec<(usize, Skip)>,
     /// When iterations end before their number is reached.
     pub repeat: Repeat,
+    /// Tasks that need not run.
+    pub reused: Vec<Reused>,
+}
+
+/// A task that need not run: a job whose result another run has, or a set-up that no other task wants.
+#[derive(Clone, Debug)]
+pub struct Reused {
+    /// Its place in the plan.
+    pub task: usize,
+    /// What the other run told of the job; nothing for a set-up.
+    pub told: Vec<EventKind>,
+    /// The same as facts.
+    pub facts: AttemptFacts,
 }
 
 /// When iterations end before their number is reached.
@@ -172,6 +185,7 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
         no_more: false,
     };
     state.leave_out();
+    state.take_over(0);
     // 1. start what may start  2. wait for a tiding, a clock or a stop  3. act on it, until every job is told
     while {
         state.start_ready();
@@ -229,6 +243,25 @@ impl<L: Launch> Loop<'_, L> {
         }
     }
 
+    /// Takes over what another run has of the jobs of a stage.
+    fn take_over(&mut self, stage: usize) {
+        let course = self.course;
+        for reused in course.reused.iter().filter(|reused| course.plan.tasks[reused.task].stage as usize == stage) {
+            let planned = match &course.plan.work[reused.task] {
+                Work::Gate(job) => self.planned.get(job.gate.as_str()).copied(),
+                Work::Install(_) => None,
+            };
+            for told in &reused.told {
+                self.teller.tell(told.clone());
+            }
+            if let Some(planned) = planned {
+                let judged = judge::attempt(Terms { reports: planned.reports, expect: &planned.expect, timeout: planned.timeout }, &reused.facts);
+                self.judged.insert(planned.id.clone(), vec![judged]);
+            }
+            self.schedule.credit(reused.task);
+        }
+    }
+
     fn start_ready(&mut self) {
         if self.cancelled {
             return;
@@ -260,12 +293,16 @@ impl<L: Launch> Loop<'_, L> {
                 self.tell_skip(task, Skip::Phase(phase.clone().unwrap_or_default()));
             }
         }
+        self.take_over(stage + 1);
     }
 
     fn phase_is_green(&self, phase: &str) -> bool {
         let Some(phase) = self.course.plan.phases.iter().find(|known| known.id == phase) else { return false };
         phase.gates.iter().all(|gate| {
             let planned = self.planned.get(gate.as_str());
+            if planned.is_none() && self.course.plan.partial.is_some() {
+                return true; // a narrowed run says nothing of what it leaves out
+            }
             let attempts = self.judged.get(gate).map(Vec::as_slice).unwrap_or_default();
             let whole = planned.is_some_and(|planned| planned.runs as usize == attempts.len());
             let tool_skipped = self.course.left_out.iter().any(|(task, skip)| matches!(skip, Skip::Tool(_)) && self.job(*task).gate == *gate);
@@ -495,7 +532,7 @@ impl<L: Launch> Loop<'_, L> {
             let systemic = repeat::systemic(planned, job.iteration, &judged);
             let passed = judged.verdict == Verdict::Pass;
             let clean = passed && judged.flaked.is_none();
-            let attempts = self.judged.entry(job.gate.clone()).or_default();
+            let attempts = self.judged.entry(job.gate.clone()).or_insert_with(|| Vec::with_capacity(planned.runs.min(16) as usize));
             attempts.push(judged);
             let excused = judge::is_excused(attempts, &planned.quarantine);
             let green = passed || excused;
@@ -527,9 +564,11 @@ impl<L: Launch> Loop<'_, L> {
         self.locks.release(task);
         let behind = self.schedule.finished(task, green);
         self.tell_skipped(behind);
-        let running: Vec<usize> = self.running.keys().copied().collect();
-        let leaks = self.launch.sweep(&running);
-        self.tell_leaks(leaks);
+        if self.launch.left_orphans(task) {
+            let running: Vec<usize> = self.running.keys().copied().collect();
+            let leaks = self.launch.sweep(&running);
+            self.tell_leaks(leaks);
+        }
     }
 
     fn tell_skipped(&mut self, skipped: Vec<(usize, usize)>) {

@@ -98,9 +98,9 @@ impl Site {
         prepared
     }
 
-    /// Absolute file of a program. Names with a slash depend on the folder and are not kept.
+    /// Absolute file of a program. Relative names with a slash depend on the folder and are not kept.
     pub fn program(&self, name: &str, path: &str, cwd: &std::path::Path) -> Result<PathBuf, String> {
-        if name.contains('/') {
+        if name.contains('/') && !name.starts_with('/') {
             return spawn::resolve(name, path, cwd);
         }
         let key = (path.to_owned(), name.to_owned());
@@ -138,6 +138,8 @@ pub struct Control {
     pub force: AtomicBool,
     /// Process that runs now; 0 for none.
     pub pid: AtomicI32,
+    /// There were orphans when its last process ended, of whatever task.
+    pub orphans: AtomicBool,
 }
 
 /// The line of a thread to the loop.
@@ -159,6 +161,8 @@ impl Line {
 enum Order {
     Attempt(usize, JobId, Arc<Control>),
     Install(usize, String, Arc<Control>),
+    /// The run is over: nothing of it is needed any more.
+    Rest,
 }
 
 #[derive(Default)]
@@ -202,14 +206,14 @@ impl Os {
         if short {
             // Threads never exit before the program does: a thread that ended would orphan its processes.
             let (queue, site, told, follower) = (Arc::clone(&self.queue), Arc::clone(&self.site), self.told.clone(), self.follower.clone());
-            let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, &site, &told, &follower));
+            let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, told, follower));
             self.threads += usize::from(spawned.is_ok());
         }
         self.queue.more.notify_one();
     }
 }
 
-fn serve(queue: &Queue, site: &Arc<Site>, told: &UnboundedSender<Told>, follower: &Follower) {
+fn serve(queue: &Queue, site: Arc<Site>, told: UnboundedSender<Told>, follower: Follower) {
     loop {
         let order = {
             let mut orders = lock(&queue.orders);
@@ -223,18 +227,23 @@ fn serve(queue: &Queue, site: &Arc<Site>, told: &UnboundedSender<Told>, follower
         match order {
             Some(Order::Attempt(task, job, control)) => {
                 let line = Line { task, told: told.clone() };
-                line.tell(match attempt::run(site, &job, &control, &line, follower) {
+                line.tell(match attempt::run(&site, &job, &control, &line, &follower) {
                     Ok(facts) => Told::Ended { task, facts: Box::new(facts) },
                     Err((service, why)) => Told::Unready { task, service, why },
                 });
             }
             Some(Order::Install(task, runtime, control)) => {
                 let line = Line { task, told: told.clone() };
-                let (result, runtime) = install::run(site, &runtime, &control, &line, follower);
+                let (result, runtime) = install::run(&site, &runtime, &control, &line, &follower);
                 line.tell(Told::Installed { task, result, runtime: runtime.map(Box::new) });
             }
+            Some(Order::Rest) => break,
             None => {}
         }
+    }
+    drop((site, told, follower)); // a plan of many gates is big, and this thread stays
+    loop {
+        std::thread::park();
     }
 }
 
@@ -323,6 +332,10 @@ impl Launch for Os {
         leaks
     }
 
+    fn left_orphans(&self, task: usize) -> bool {
+        self.controls.get(&task).is_none_or(|(control, _)| control.orphans.load(Ordering::Acquire))
+    }
+
     fn close(&mut self, at_once: bool) -> Vec<EventKind> {
         self.site.supplies.close(&self.site, at_once)
     }
@@ -335,6 +348,9 @@ impl Launch for Os {
 impl Drop for Os {
     fn drop(&mut self) {
         self.follower.stop();
+        let mut orders = lock(&self.queue.orders);
+        orders.0.extend((0..self.threads).map(|_| Order::Rest));
+        self.queue.more.notify_all();
     }
 }
 

@@ -93,6 +93,10 @@ impl Launch for Script {
         Vec::new()
     }
 
+    fn left_orphans(&self, _task: usize) -> bool {
+        true
+    }
+
     fn has_room(&self) -> bool {
         self.room
     }
@@ -137,6 +141,7 @@ impl Rig {
         let limits = |gate: &crate::config::Gate| Limits { timeout: gate.timeout, slow_after: gate.slow_after, grace: gate.grace, supplied: false };
         let install = Limits { timeout: Duration::from_mins(1), slow_after: Duration::from_mins(1), grace: Duration::from_secs(5), supplied: false };
         let course = Course {
+            reused: Vec::new(),
             plan: &plan,
             limits: config.gates.values().map(|gate| (gate.id.clone(), limits(gate))).collect(),
             install,

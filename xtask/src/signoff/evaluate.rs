@@ -185,6 +185,9 @@ fn may_be_signed(record: &Record, phase: &str) -> Result<(), String> {
     if start.commit.is_none() || start.dirty.is_some() {
         return Err("the run was of uncommitted changes".to_owned());
     }
+    if record.reuses() {
+        return Err("the run took results from another run, and what is signed was executed".to_owned());
+    }
     if !record.head.phases.iter().any(|planned| planned.id == phase) {
         let known: Vec<&str> = record.head.phases.iter().map(|planned| planned.id.as_str()).collect();
         return Err(format!("the run did not judge {phase}, but {}", known.join(", ")));

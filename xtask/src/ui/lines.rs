@@ -4,7 +4,7 @@
 use console::{Style, measure_text_width, truncate_str};
 
 use crate::event::{Event, EventKind, Installed, PlannedGate, RunStarted, ServiceReady, ShardTaken};
-use crate::model::{JobId, Label, Skip, StopCause, Verdict};
+use crate::model::{JobId, Label, NO_INPUTS, Skip, StopCause, Verdict};
 use crate::record::{GateState, Record};
 use crate::rundir::short;
 use crate::text::{millis, visible};
@@ -89,6 +89,7 @@ impl Grammar {
             }
             EventKind::AttemptEnded(ended) => self.attempt(&ended.job, record),
             EventKind::JobSkipped { job, skip } => self.skipped(job, skip, record),
+            EventKind::JobReused(_) | EventKind::JobFresh { .. } => Vec::new(), // the line of its end says so
             EventKind::RepetitionEnded { why, runs, .. } => self.enough(why, runs, record),
             EventKind::ShardTaken(taken) => vec![self.line("Shard", &shard(taken))],
             EventKind::ShardRefused { shard, why, .. } => vec![self.line("BROKEN", &format!("shard {shard}: {why}"))],
@@ -137,8 +138,13 @@ impl Grammar {
     /// A gate of which nothing more will come.
     fn over(self, gate: &PlannedGate, record: &Record) -> String {
         let state = record.gate(gate);
-        let verb = verb(&state, gate.advisory);
-        let why = state.why.first().cloned().unwrap_or_default();
+        let reused = state.verdict == Verdict::Pass && record.reused(&gate.id).is_some();
+        let verb = if reused { "REUSED" } else { verb(&state, gate.advisory) };
+        let why = match record.execution(&gate.id) {
+            Some(from) if reused => from.trim_start_matches("REUSED ").to_owned(),
+            // Where nothing could have been reused, there is nothing to ask.
+            _ => state.why.first().cloned().or_else(|| record.fresh.get(&gate.id).filter(|why| *why != NO_INPUTS).cloned()).unwrap_or_default(),
+        };
         let runs = if gate.runs > 1 { format!("  {}/{} iterations passed", state.passed, gate.runs) } else { String::new() };
         let done = record.finished();
         let reason = if why.is_empty() { String::new() } else { format!("  {why}") };

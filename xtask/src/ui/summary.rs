@@ -143,6 +143,7 @@ fn counts(record: &Record, only: Option<&[String]>) -> String {
         let word = match (gate.advisory && state.verdict != Verdict::Pass, state.verdict, state.label) {
             (true, _, _) => "advisory",
             (false, Verdict::Pass, Label::Flaky) => "flaky",
+            (false, Verdict::Pass, _) if record.reused(&gate.id).is_some() => "reused",
             (false, Verdict::Skipped, _) if state.is_neutral() => "skipped (declared)",
             (false, verdict, _) => verdict.word(),
         };

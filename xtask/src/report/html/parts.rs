@@ -32,13 +32,11 @@ pub(super) struct Page {
     pub(super) timeline: Timeline,
     pub(super) flakes: Vec<Flake>,
     pub(super) outcomes: Vec<Count>,
-    pub(super) gates: Vec<Gate>,
     pub(super) runtimes: Vec<RuntimeFound>,
     pub(super) services: Vec<Service>,
     pub(super) notes: Vec<String>,
     pub(super) tool: String,
     pub(super) host: String,
-    pub(super) cases: String,
 }
 
 #[derive(Serialize)]
@@ -117,6 +115,8 @@ pub(super) struct Count {
 
 #[derive(Serialize)]
 pub(super) struct Gate {
+    /// Its place in the plan.
+    pub(super) place: usize,
     pub(super) id: String,
     pub(super) verdict: &'static str,
     pub(super) word: &'static str,

@@ -1,0 +1,257 @@
+//! Reuse of results: what each gate of a plan depends on here and now, which of them need not run, and what is kept for later runs.
+
+mod facing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+pub(super) use facing::{of_databases, of_runtime};
+
+use facing::{Facing, everything, made_for, tables};
+
+use super::Repository;
+use crate::baseline::Baseline;
+use crate::config::Config;
+use crate::event::{EventKind, JobReused};
+use crate::inputs::{Digest, Inputs};
+use crate::model::{JobId, Label, Skip, Verdict};
+use crate::pins::{Ambient, Interpreter};
+use crate::plan::{Plan, Work};
+use crate::record::Record;
+use crate::reuse::{self, Decision, INPUTS, Kept, Parts, Store, Subject, Told};
+use crate::run::Reused;
+use crate::rundir::{GatesDir, RunDir, short, write_atomic};
+
+/// What deciding looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) run: &'a RunDir,
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a Plan,
+    pub(super) interpreters: &'a BTreeMap<String, Interpreter>,
+    pub(super) ambient: &'a Ambient,
+    pub(super) baseline: &'a Baseline,
+    pub(super) left_out: &'a [(usize, Skip)],
+}
+
+/// Results that may be kept when the run is over.
+pub(super) struct Reuse {
+    store: Store,
+    file: PathBuf,
+    gates: GatesDir,
+    inputs: Inputs,
+    /// Gates that run, with what they depend on as it was before.
+    candidates: BTreeMap<String, Candidate>,
+    /// Gates whose result was reused.
+    reused: BTreeMap<String, Kept>,
+}
+
+struct Candidate {
+    parts: Parts,
+    needs: Vec<String>,
+    inputs: Vec<String>,
+    /// What those that it needs make: known by what they came to, and made while the run goes on.
+    made: Vec<String>,
+    outputs: Vec<String>,
+    before: Digest,
+    files: BTreeMap<String, String>,
+}
+
+/// Nanoseconds since 1970.
+fn now() -> u64 {
+    u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos()).unwrap_or(0)
+}
+
+/// Decides which gates need not run; gives what to tell of the others.
+pub(super) fn consider(here: Here<'_>) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
+    let gates = &here.repository.gates;
+    let file = gates.cache("reuse/results.json");
+    let mut inputs = Inputs::open(&here.config.root, gates.cache("reuse/inputs.bin"));
+    let now = now();
+    inputs.look(&everything(here), now);
+    let mut facing = Facing { here, inputs, now, tables: tables(here.repository), environments: BTreeMap::new(), digests: BTreeMap::new() };
+    let subjects: Vec<Subject> = here.plan.gates.iter().map(|planned| facing.subject(&planned.id)).collect();
+    let mut store = Store::load(&file);
+    let mut told: BTreeMap<String, BTreeMap<String, Told>> = BTreeMap::new();
+    let all: Vec<&str> = subjects.iter().map(|subject| subject.gate.as_str()).collect();
+    let mut unusable = Vec::new();
+    let mut usable = |gate: &str, kept: &Kept| {
+        let run = gates.run(&kept.held);
+        let of_run = told.entry(kept.held.clone()).or_insert_with(|| reuse::told(&run, &all));
+        let checked = facing.usable(gate, kept, &run, of_run.get(gate));
+        if checked.is_err() {
+            unusable.push((gate.to_owned(), kept.fingerprint.clone()));
+        }
+        checked
+    };
+    let decided = reuse::decide(&subjects, &store, &mut usable);
+    for (gate, fingerprint) in unusable {
+        store.forget(&gate, &fingerprint);
+    }
+    let parts: BTreeMap<&str, &Parts> = subjects.iter().filter_map(|subject| Some((subject.gate.as_str(), subject.parts.as_ref().ok()?))).collect();
+    let mut reuse = Reuse { store, file, gates: gates.clone(), inputs: facing.inputs, candidates: BTreeMap::new(), reused: BTreeMap::new() };
+    let (mut taken, mut fresh) = (Vec::new(), Vec::new());
+    for (task, work) in here.plan.work.iter().enumerate() {
+        let Work::Gate(job) = work else { continue };
+        match decided.get(&job.gate) {
+            Some(Decision::Reuse(kept)) => {
+                let from = gates.run(&kept.held);
+                let result = told.get_mut(&kept.held).and_then(|run| run.remove(&job.gate)).unwrap_or_default();
+                match reuse::bring(&from, here.run, gates, job, &result) {
+                    Ok(()) => {
+                        taken.push(Reused { task, told: words(job, kept, result.events), facts: result.facts });
+                        reuse.reused.insert(job.gate.clone(), kept.clone());
+                    }
+                    Err(cause) => fresh.push(EventKind::JobFresh { gate: job.gate.clone(), why: format!("the files of run {}: {cause}", short(&kept.held)) }),
+                }
+            }
+            Some(Decision::Run(why)) => {
+                let candidate = parts.get(job.gate.as_str()).and_then(|parts| reuse.candidate(here.config, &job.gate, parts, now));
+                let why = candidate.as_ref().map_or_else(|| why.clone(), |candidate| reuse.with_files(&job.gate, why, candidate));
+                reuse.candidates.extend(candidate.map(|candidate| (job.gate.clone(), candidate)));
+                fresh.push(EventKind::JobFresh { gate: job.gate.clone(), why });
+            }
+            None => {}
+        }
+    }
+    // What could not be brought here runs, and so does what needs it.
+    let broken: BTreeSet<String> = taken.iter().filter_map(|reused| reuse.broken_need(here, reused)).collect();
+    taken.retain(|reused| !matches!(&here.plan.work[reused.task], Work::Gate(job) if broken.contains(&job.gate)));
+    reuse.reused.retain(|gate, _| !broken.contains(gate));
+    taken.extend(idle_set_ups(here, &taken));
+    reuse.inputs.save().ok(); // without it the next run reads once more
+    (reuse, taken, fresh)
+}
+
+/// What is told of a job that is taken over.
+fn words(job: &JobId, kept: &Kept, events: Vec<EventKind>) -> Vec<EventKind> {
+    let reused = JobReused {
+        job: job.clone(),
+        run: kept.run.clone(),
+        wall: kept.wall.clone(),
+        commit: kept.commit.clone(),
+        dirty: kept.dirty,
+        fingerprint: kept.fingerprint.clone(),
+    };
+    std::iter::once(EventKind::JobReused(Box::new(reused))).chain(events).collect()
+}
+
+/// Set-ups that no gate wants which runs.
+fn idle_set_ups(here: Here<'_>, taken: &[Reused]) -> Vec<Reused> {
+    let is_taken = |task: usize| taken.iter().any(|reused| reused.task == task) || here.left_out.iter().any(|(out, _)| *out == task);
+    let running = here.plan.work.iter().enumerate().filter(|(task, _)| !is_taken(*task));
+    let gates = running.filter_map(|(_, work)| if let Work::Gate(job) = work { here.config.gates.get(&job.gate) } else { None });
+    let wanted: BTreeSet<String> = gates.flat_map(|gate| here.config.runtimes_of(gate)).collect();
+    let set_ups = here.plan.work.iter().enumerate().filter(|(_, work)| matches!(work, Work::Install(runtime) if !wanted.contains(runtime)));
+    set_ups.map(|(task, _)| Reused { task, told: Vec::new(), facts: crate::model::AttemptFacts::default() }).collect()
+}
+
+fn outputs(inputs: &mut Inputs, globs: &[String], now: u64) -> Result<String, String> {
+    if globs.is_empty() { Ok(String::new()) } else { inputs.digest(globs, &[], now).map(|digest| digest.content).map_err(|why| format!("its outputs: {why}")) }
+}
+
+impl Reuse {
+    fn candidate(&mut self, config: &Config, gate: &str, parts: &Parts, now: u64) -> Option<Candidate> {
+        let gate = config.gates.get(gate)?;
+        let made = made_for(config, gate);
+        let before = self.inputs.digest(&gate.inputs, &made, now).ok()?;
+        let files = self.inputs.files(&gate.inputs, &made);
+        let (inputs, outputs, needs) = (gate.inputs.clone(), gate.outputs.clone(), gate.needs.clone());
+        Some(Candidate { parts: parts.clone(), needs, inputs, made, outputs, before, files })
+    }
+
+    /// The list of files that the newest result of a gate was made of.
+    fn list(&self, gate: &str) -> PathBuf {
+        self.gates.cache(&format!("reuse/{gate}.files.json"))
+    }
+
+    /// A reason that names the files that changed.
+    fn with_files(&self, gate: &str, why: &str, candidate: &Candidate) -> String {
+        let newest = self.store.newest(gate);
+        if newest.is_none_or(|newest| newest.parts.get(INPUTS) == candidate.parts.get(INPUTS)) {
+            return why.to_owned();
+        }
+        let before = std::fs::read(self.list(gate)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        match reuse::changed_files(&before, &candidate.files).filter(|_| !before.is_empty()) {
+            Some(files) if why.ends_with(INPUTS) || why.contains(&format!("{INPUTS}, ")) => why.replacen(INPUTS, &format!("{INPUTS} ({files})"), 1),
+            _ => why.to_owned(),
+        }
+    }
+
+    /// A gate that was to be taken over although something that it needs was not.
+    fn broken_need(&self, here: Here<'_>, reused: &Reused) -> Option<String> {
+        let Work::Gate(job) = &here.plan.work[reused.task] else { return None };
+        let mut open: Vec<&String> = here.config.gates.get(&job.gate)?.needs.iter().collect();
+        while let Some(need) = open.pop() {
+            if !self.reused.contains_key(need) {
+                return Some(job.gate.clone());
+            }
+            open.extend(here.config.gates.get(need).into_iter().flat_map(|gate| &gate.needs));
+        }
+        None
+    }
+
+    /// After the gates: what a gate depends on must be as it was before it ran, down to the times. Gives what there is to say.
+    pub(super) fn settle(&mut self) -> Vec<EventKind> {
+        let now = now();
+        let globs: BTreeSet<String> = self.candidates.values().flat_map(|one| one.inputs.iter().chain(&one.outputs).cloned()).collect();
+        self.inputs.look(&globs.into_iter().collect::<Vec<_>>(), now);
+        let mut notes = Vec::new();
+        let mut gone = Vec::new();
+        for (gate, candidate) in &self.candidates {
+            let after = self.inputs.digest(&candidate.inputs, &candidate.made, now);
+            if after.as_ref().is_ok_and(|after| *after == candidate.before) {
+                continue;
+            }
+            let files = reuse::changed_files(&candidate.files, &self.inputs.files(&candidate.inputs, &candidate.made))
+                .unwrap_or_else(|| "the times of some files".to_owned());
+            notes.push(EventKind::Noted {
+                gate: Some(gate.clone()),
+                text: format!("its inputs changed while it ran, so its result is not kept for reuse: {files}"),
+            });
+            gone.push(gate.clone());
+        }
+        self.candidates.retain(|gate, _| !gone.contains(gate));
+        self.inputs.save().ok();
+        notes
+    }
+
+    /// Keeps what passed and forgets what did not, when the verdicts are known. What cannot be written is not reused.
+    pub(super) fn remember(mut self, record: &Record) {
+        let now = now();
+        let head = &record.head;
+        let mut known: BTreeMap<String, reuse::Outcome> = BTreeMap::new();
+        for (gate, kept) in std::mem::take(&mut self.reused) {
+            known.insert(gate.clone(), kept.result());
+            self.store.keep(&gate, Kept { held: head.run.clone(), ..kept });
+        }
+        let source = record.source_start.clone().unwrap_or_default();
+        let mut open = std::mem::take(&mut self.candidates);
+        // What others need comes first; what stays open needs something that has no result.
+        while let Some(id) = open.iter().find(|(_, one)| one.needs.iter().all(|need| known.contains_key(need))).map(|(id, _)| id.clone()) {
+            let Some(candidate) = open.remove(&id) else { break };
+            let Some(fingerprint) = reuse::fingerprint(&candidate.parts, &candidate.needs, &known) else { continue };
+            if !is_plain_pass(record, &id) {
+                self.store.forget(&id, &fingerprint);
+                continue;
+            }
+            let Ok(outputs) = outputs(&mut self.inputs, &candidate.outputs, now) else { continue };
+            let list = serde_json::to_vec(&candidate.files).unwrap_or_default();
+            write_atomic(&self.list(&id), &list).ok();
+            let (run, wall, commit, dirty) = (head.run.clone(), head.wall.clone(), source.commit.clone(), source.dirty.is_some());
+            let kept = Kept { fingerprint, parts: candidate.parts, held: run.clone(), run, wall, commit, dirty, outputs };
+            known.insert(id.clone(), kept.result());
+            self.store.keep(&id, kept);
+        }
+        self.store.save(&self.file).ok();
+    }
+}
+
+/// It passed at once, alone, and left nothing behind.
+fn is_plain_pass(record: &Record, gate: &str) -> bool {
+    let Some(planned) = record.planned(gate) else { return false };
+    let state = record.gate(planned);
+    let plain = record.jobs_of(gate).all(|(_, job)| job.skip.is_none() && job.leaked.is_empty() && record.judge(planned, job).flaked.is_none());
+    state.verdict == Verdict::Pass && state.label != Label::Flaky && plain && state.ended == 1
+}

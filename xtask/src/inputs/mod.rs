@@ -1,0 +1,220 @@
+//! The files that a gate says it depends on: found by globs, known by their content, and read only when their stat says that they may
+//! have changed. Knows no gate and no result.
+
+mod cache;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use scan::{Dir, Entry, Kind};
+
+/// Time within which a change leaves no trace in a stat: what is younger than this is read again next time. Linux counts in ticks of at
+/// most 10 ms, other file systems in whole seconds.
+const RACY: u64 = 2_000_000_000;
+
+/// Names below which nothing is ever an input: what git and this program write for themselves.
+const OWN: &[&str] = &[".git", ".gates"];
+
+/// What the globs of a gate name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Digest {
+    /// BLAKE3 over the paths and the contents.
+    pub content: String,
+    /// BLAKE3 over the paths and their stats: equal before and after means that nothing was even written.
+    pub stats: String,
+    /// Number of files.
+    pub files: u64,
+}
+
+/// The files of a repository as far as anybody asked for them.
+#[derive(Debug)]
+pub struct Inputs {
+    root: PathBuf,
+    file: PathBuf,
+    dirs: BTreeMap<String, Dir>,
+    /// The cache on disk is not what is known now.
+    changed: bool,
+}
+
+/// A part of the tree: a folder, and whether what is below it belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Reach {
+    folder: String,
+    deep: bool,
+}
+
+impl Reach {
+    /// The part that a glob cannot leave: the folders before its first wildcard.
+    fn of(glob: &str) -> Self {
+        let parts: Vec<&str> = glob.split('/').collect();
+        let fixed = parts.iter().take_while(|part| !part.contains(['*', '?', '[', '{'])).count().min(parts.len() - 1);
+        Self { folder: parts[..fixed].join("/"), deep: parts.len() > fixed + 1 || parts[fixed].contains("**") }
+    }
+
+    fn has(&self, folder: &str) -> bool {
+        if self.deep { is_below(folder, &self.folder) } else { folder == self.folder }
+    }
+}
+
+/// Globs of one gate, ready to match.
+struct Globs {
+    /// Where a glob reaches, whether everything there fits, and what fits else.
+    all: Vec<(Reach, bool, GlobMatcher)>,
+    /// What fits these does not fit.
+    except: Vec<(Reach, bool, GlobMatcher)>,
+}
+
+impl Globs {
+    fn new(globs: &[String]) -> Self {
+        let ready = |glob: &String| {
+            let matcher = GlobBuilder::new(glob).literal_separator(true).build().ok()?.compile_matcher();
+            let reach = Reach::of(glob);
+            let whole = glob.strip_prefix(&reach.folder).is_some_and(|rest| rest == "/**" || reach.folder.is_empty() && rest == "**");
+            Some((reach, whole, matcher))
+        };
+        Self { all: globs.iter().filter_map(ready).collect(), except: Vec::new() }
+    }
+
+    fn except(self, globs: &[String]) -> Self {
+        Self { except: Self::new(globs).all, ..self }
+    }
+
+    /// Some glob can name something of this folder.
+    fn reach(&self, folder: &str) -> bool {
+        self.all.iter().any(|(reach, ..)| reach.has(folder))
+    }
+
+    fn fits(&self, folder: &str, path: &str) -> bool {
+        let any = |globs: &[(Reach, bool, GlobMatcher)]| globs.iter().any(|(reach, whole, matcher)| reach.has(folder) && (*whole || matcher.is_match(path)));
+        any(&self.all) && !any(&self.except)
+    }
+}
+
+fn is_below(folder: &str, base: &str) -> bool {
+    base.is_empty() || folder.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A path below a folder.
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// Globs as a question about names, without a look at the disk.
+pub struct Patterns(Globs);
+
+impl Patterns {
+    /// Ready to match.
+    pub fn new(globs: &[String]) -> Self {
+        Self(Globs::new(globs))
+    }
+
+    /// The first path that some glob names.
+    pub fn find<'p>(&self, paths: &'p [String]) -> Option<&'p String> {
+        paths.iter().find(|path| self.0.fits(path.rsplit_once('/').map_or("", |(folder, _)| folder), path))
+    }
+}
+
+impl Inputs {
+    /// What the cache remembers; nothing where it is damaged, is another version's, or is of another folder.
+    pub fn open(root: &Path, file: PathBuf) -> Self {
+        let dirs = std::fs::read(&file).ok().and_then(|bytes| cache::decode(root, &bytes)).unwrap_or_default();
+        Self { root: root.to_owned(), file, dirs, changed: false }
+    }
+
+    /// Looks at everything below the folders that some globs cannot leave. `now` is the wall clock, in nanoseconds since 1970.
+    pub fn look(&mut self, globs: &[String], now: u64) {
+        let all: BTreeSet<Reach> = globs.iter().map(|glob| Reach::of(glob)).collect();
+        // What another one covers is not looked at twice.
+        let covers = |one: &Reach, other: &Reach| one != other && one.deep && is_below(&other.folder, &one.folder);
+        let wanted: Vec<Reach> = all.iter().filter(|reach| !all.iter().any(|other| covers(other, reach))).cloned().collect();
+        let (found, changed) = scan::walk(&self.root, &wanted, &self.dirs, now);
+        // What nobody asked for now keeps its place in the cache.
+        let covered = |folder: &str| wanted.iter().any(|reach| reach.has(folder));
+        let stale: Vec<String> = self.dirs.keys().filter(|folder| covered(folder) && !found.contains_key(*folder)).cloned().collect();
+        self.changed |= changed || !stale.is_empty();
+        for folder in stale {
+            self.dirs.remove(&folder);
+        }
+        self.dirs.extend(found);
+    }
+
+    /// The digest of the files that some globs name and some others do not, as they were at the last look; or the path that has none, and why.
+    pub fn digest(&mut self, globs: &[String], except: &[String], now: u64) -> Result<Digest, String> {
+        let globs = Globs::new(globs).except(except);
+        self.read_missing(&globs, now)?;
+        let (mut content, mut stats, mut files) = (blake3::Hasher::new(), blake3::Hasher::new(), 0);
+        for (folder, dir, entry) in self.matching(&globs) {
+            let path = join(folder, dir.name(entry));
+            let hash = entry.hash.ok_or_else(|| format!("`{path}` could not be read"))?;
+            for hasher in [&mut content, &mut stats] {
+                hasher.update(&(path.len() as u64).to_le_bytes());
+                hasher.update(path.as_bytes());
+                hasher.update(&[u8::from(entry.kind == Kind::Program)]);
+            }
+            content.update(&hash);
+            stats.update(&entry.stamp.bytes());
+            files += 1;
+        }
+        Ok(Digest { content: content.finalize().to_hex().to_string(), stats: stats.finalize().to_hex().to_string(), files })
+    }
+
+    /// The files that some globs name with their contents, for a person who asks what changed.
+    pub fn files(&self, globs: &[String], except: &[String]) -> BTreeMap<String, String> {
+        let globs = Globs::new(globs).except(except);
+        let hex = |entry: &Entry| entry.hash.map(|hash| blake3::Hash::from_bytes(hash).to_hex()[..16].to_owned()).unwrap_or_default();
+        self.matching(&globs).map(|(folder, dir, entry)| (join(folder, dir.name(entry)), hex(entry))).collect()
+    }
+
+    /// Writes the cache, if there is anything new in it.
+    pub fn save(&mut self) -> std::io::Result<()> {
+        if std::mem::take(&mut self.changed) {
+            crate::rundir::write_atomic(&self.file, &cache::encode(&self.root, &self.dirs))?;
+        }
+        Ok(())
+    }
+
+    fn matching<'s>(&'s self, globs: &'s Globs) -> impl Iterator<Item = (&'s str, &'s Dir, &'s Entry)> {
+        let dirs = self.dirs.iter().filter(|(folder, _)| globs.reach(folder));
+        dirs.flat_map(move |(folder, dir)| {
+            let files = dir.entries.iter().filter(|entry| entry.kind != Kind::Folder);
+            files.filter(move |entry| globs.fits(folder, &join(folder, dir.name(entry)))).map(move |entry| (folder.as_str(), dir, entry))
+        })
+    }
+
+    /// Reads the files that match and have no hash yet, on all cores.
+    fn read_missing(&mut self, globs: &Globs, now: u64) -> Result<(), String> {
+        let mut missing: Vec<(PathBuf, &mut Entry, u64)> = Vec::new();
+        for (folder, dir) in self.dirs.iter_mut().filter(|(folder, _)| globs.reach(folder)) {
+            let Dir { names, entries, .. } = dir;
+            for entry in entries.iter_mut().filter(|entry| entry.hash.is_none() && entry.kind != Kind::Folder) {
+                let path = join(folder, scan::name(names, entry));
+                if globs.fits(folder, &path) {
+                    if entry.kind == Kind::Other {
+                        return Err(format!("`{path}` is neither a file nor a link to one"));
+                    }
+                    missing.push((self.root.join(path), entry, now));
+                }
+            }
+        }
+        self.changed |= !missing.is_empty();
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8);
+        let share = missing.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            for part in missing.chunks_mut(share) {
+                scope.spawn(move || {
+                    for (path, entry, now) in part {
+                        entry.hash = scan::hash(path).ok();
+                        entry.is_racy = entry.stamp.newest().saturating_add(RACY) > *now;
+                    }
+                });
+            }
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
