@@ -5,7 +5,7 @@ use crate::support::{Sandbox, one_gate};
 #[test]
 fn ten_mistakes_are_ten_problems_with_their_places() {
     let sandbox = Sandbox::new(
-        "schema = 1\nrequired-version = '>=9'\n[lock.all]\n[phase.one]\nrequires = ['two']\ngates = ['a', 'missing']\n[gate.a]\nowner = 'me'\nrun = ['{junti}']\ntimout = '3s'\ntimeout = 90\nneeds = ['a']\nlocks = ['nope']\ncwd = '../up'\n[profile.local]\nreuse = 'never'\n",
+        "schema = 1\nrequired-version = '>=9'\n[lock.all]\n[phase.one]\nrequires = ['two']\ngates = ['a', 'missing']\n[gate.a]\nowner = 'me'\nrun = ['{junti}']\ntimout = '3s'\ntimeout = 90\nneeds = ['a']\nlocks = ['nope']\ncwd = '../up'\n[profile.local]\nreuse = 'sometimes'\n",
     );
     let transcript = sandbox.run(&["gate", "one"]).exits(2);
     for problem in [
@@ -19,7 +19,7 @@ fn ten_mistakes_are_ten_problems_with_their_places() {
         "gates need each other: a -> a",
         "gates.toml:13:10: there is no lock `nope`",
         "gates.toml:14:7: `../up` is not a path inside the repository",
-        "gates.toml:16:1: `profile.local.reuse` is not supported yet",
+        "gates.toml:16:9: `profile.local.reuse` is \"sometimes\"",
     ] {
         assert!(transcript.stderr.contains(problem), "`{problem}` is missing in\n{transcript}");
     }

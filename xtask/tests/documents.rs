@@ -63,6 +63,7 @@ const AT_HOME: &[(&str, i32)] = &[
     ("gate phase1", 0),
     ("gate phase1 --output quiet", 0),
     ("gate phase1 --output ndjson", 0),
+    ("gate phase1 --affected origin/main", 0),
     ("gate backend-tests --until-fail", 1),
     ("flakes", 0),
     ("flakes --json", 0),
@@ -101,6 +102,7 @@ fn home() -> Sandbox {
     sandbox.write(".gitignore", ".gates/\nout.xml\n.github/\n");
     sandbox.git(&["add", "-A"]);
     sandbox.git(&["commit", "-q", "-m", "x"]);
+    sandbox.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
     sandbox
 }
 

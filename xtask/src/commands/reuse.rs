@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 pub(super) use facing::{of_databases, of_runtime};
 
-use facing::{Facing, everything, made_for, tables};
+use facing::{Facing, everything, machine, made_for, tables, tool};
 
 use super::Repository;
 use crate::baseline::Baseline;
@@ -70,7 +70,8 @@ pub(super) fn consider(here: Here<'_>) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
     let mut inputs = Inputs::open(&here.config.root, gates.cache("reuse/inputs.bin"));
     let now = now();
     inputs.look(&everything(here), now);
-    let mut facing = Facing { here, inputs, now, tables: tables(here.repository), environments: BTreeMap::new(), digests: BTreeMap::new() };
+    let mut facing =
+        Facing { here, inputs, now, tables: tables(here.repository), surely: (tool(), machine()), environments: BTreeMap::new(), digests: BTreeMap::new() };
     let subjects: Vec<Subject> = here.plan.gates.iter().map(|planned| facing.subject(&planned.id)).collect();
     let mut store = Store::load(&file);
     let mut told: BTreeMap<String, BTreeMap<String, Told>> = BTreeMap::new();
@@ -219,6 +220,9 @@ impl Reuse {
 
     /// Keeps what passed and forgets what did not, when the verdicts are known. What cannot be written is not reused.
     pub(super) fn remember(mut self, record: &Record) {
+        if self.candidates.is_empty() {
+            return; // what is kept stays as it is, with the runs that hold it
+        }
         let now = now();
         let head = &record.head;
         let mut known: BTreeMap<String, reuse::Outcome> = BTreeMap::new();

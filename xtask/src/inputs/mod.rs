@@ -87,6 +87,11 @@ impl Globs {
         self.all.iter().any(|(reach, ..)| reach.has(folder))
     }
 
+    /// Everything in this folder fits, whatever its name.
+    fn takes_all(&self, folder: &str) -> bool {
+        self.all.iter().any(|(reach, whole, _)| *whole && reach.has(folder)) && !self.except.iter().any(|(reach, ..)| reach.has(folder))
+    }
+
     fn fits(&self, folder: &str, path: &str) -> bool {
         let any = |globs: &[(Reach, bool, GlobMatcher)]| globs.iter().any(|(reach, whole, matcher)| reach.has(folder) && (*whole || matcher.is_match(path)));
         any(&self.all) && !any(&self.except)
@@ -145,20 +150,21 @@ impl Inputs {
     pub fn digest(&mut self, globs: &[String], except: &[String], now: u64) -> Result<Digest, String> {
         let globs = Globs::new(globs).except(except);
         self.read_missing(&globs, now)?;
-        let (mut content, mut stats, mut files) = (blake3::Hasher::new(), blake3::Hasher::new(), 0);
+        // One long text each: to hash it at once is several times as fast as piece by piece.
+        let (mut content, mut stats, mut files) = (Vec::new(), Vec::new(), 0);
         for (folder, dir, entry) in self.matching(&globs) {
-            let path = join(folder, dir.name(entry));
-            let hash = entry.hash.ok_or_else(|| format!("`{path}` could not be read"))?;
-            for hasher in [&mut content, &mut stats] {
-                hasher.update(&(path.len() as u64).to_le_bytes());
-                hasher.update(path.as_bytes());
-                hasher.update(&[u8::from(entry.kind == Kind::Program)]);
+            let name = dir.name(entry);
+            let hash = entry.hash.ok_or_else(|| format!("`{}` could not be read", join(folder, name)))?;
+            content.extend(((folder.len() + name.len()) as u64).to_le_bytes());
+            for part in [folder.as_bytes(), b"/", name.as_bytes(), &[u8::from(entry.kind == Kind::Program)], &hash[..]] {
+                content.extend_from_slice(part);
             }
-            content.update(&hash);
-            stats.update(&entry.stamp.bytes());
+            stats.extend(entry.stamp.bytes());
             files += 1;
         }
-        Ok(Digest { content: content.finalize().to_hex().to_string(), stats: stats.finalize().to_hex().to_string(), files })
+        let hex = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+        let content = hex(&content);
+        Ok(Digest { stats: hex(&[content.as_bytes(), &stats].concat()), content, files })
     }
 
     /// The files that some globs name with their contents, for a person who asks what changed.
@@ -180,7 +186,8 @@ impl Inputs {
         let dirs = self.dirs.iter().filter(|(folder, _)| globs.reach(folder));
         dirs.flat_map(move |(folder, dir)| {
             let files = dir.entries.iter().filter(|entry| entry.kind != Kind::Folder);
-            files.filter(move |entry| globs.fits(folder, &join(folder, dir.name(entry)))).map(move |entry| (folder.as_str(), dir, entry))
+            let all = globs.takes_all(folder);
+            files.filter(move |entry| all || globs.fits(folder, &join(folder, dir.name(entry)))).map(move |entry| (folder.as_str(), dir, entry))
         })
     }
 
@@ -199,7 +206,10 @@ impl Inputs {
                 }
             }
         }
-        self.changed |= !missing.is_empty();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.changed = true;
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8);
         let share = missing.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {

@@ -86,6 +86,40 @@ struct Walk<'a> {
     totals: Totals,
     declared: Totals,
     notes: Vec<String>,
+    /// Room for the attributes of the next element.
+    spare: Attributes,
+}
+
+/// Attributes that mean something to us.
+const NAMES: &[&str] = &[
+    "name",
+    "classname",
+    "time",
+    "file",
+    "filepath",
+    "line",
+    "lineno",
+    "status",
+    "result",
+    "type",
+    "message",
+    "hostname",
+    "tests",
+    "failures",
+    "errors",
+    "skipped",
+    "skips",
+];
+
+/// The attributes of one element, unescaped.
+#[derive(Debug, Default)]
+struct Attributes(Vec<(&'static str, String)>);
+
+impl Attributes {
+    /// The first of some names in the order of the document, taken; empty where none is there.
+    fn take(&mut self, wanted: &[&str]) -> String {
+        self.0.iter_mut().find(|(name, _)| wanted.contains(name)).map(|(_, value)| std::mem::take(value)).unwrap_or_default()
+    }
 }
 
 /// A case that is still open.
@@ -116,6 +150,7 @@ impl<'a> Walk<'a> {
             totals: Totals::default(),
             declared: Totals::default(),
             notes,
+            spare: Attributes::default(),
         }
     }
 
@@ -170,6 +205,11 @@ impl<'a> Walk<'a> {
 
     /// A character that XML 1.0 forbids makes the document ill-formed for every other reader.
     fn legal(&mut self, text: &str) -> Result<(), String> {
+        // Nearly every text has only harmless bytes, and bytes are looked at many at a time.
+        let suspicious = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0xEF;
+        if !text.as_bytes().chunks(64).any(|chunk| chunk.iter().filter(|byte| suspicious(**byte)).count() > 0) {
+            return Ok(());
+        }
         match text.chars().find(|c| !is_xml_char(*c)) {
             Some(bad) => {
                 self.illegal = true;
@@ -198,25 +238,17 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn attribute(&mut self, start: &BytesStart<'_>, wanted: &[&str]) -> Result<String, String> {
-        let mut found = String::new();
-        for attribute in start.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|cause| cause.to_string())?;
-            if wanted.iter().any(|name| name.as_bytes() == attribute.key.local_name().as_ref()) {
-                found = self.unescape(&attribute.value)?;
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// All attributes are looked at once, so that a bad one is never overlooked because nobody asked for it.
-    fn check_attributes(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
+    /// All attributes, read once: a bad one is never overlooked because nobody asked for it.
+    fn attributes(&mut self, start: &BytesStart<'_>) -> Result<Attributes, String> {
+        let mut all = std::mem::take(&mut self.spare);
+        all.0.clear();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|cause| cause.to_string())?;
-            self.unescape(&attribute.value)?;
+            let value = self.unescape(&attribute.value)?;
+            let key = attribute.key.local_name();
+            all.0.extend(NAMES.iter().find(|name| name.as_bytes() == key.as_ref()).map(|name| (*name, value)));
         }
-        Ok(())
+        Ok(all)
     }
 
     fn unescape(&mut self, raw: &[u8]) -> Result<String, String> {
@@ -238,38 +270,45 @@ impl<'a> Walk<'a> {
     }
 
     fn start(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
-        self.check_attributes(start)?;
-        let name = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
+        let mut attributes = self.attributes(start)?;
+        self.open(start, &mut attributes);
+        self.spare = attributes;
+        Ok(())
+    }
+
+    fn open(&mut self, start: &BytesStart<'_>, attributes: &mut Attributes) {
+        let local = start.local_name();
+        let name = std::str::from_utf8(local.as_ref()).unwrap_or_default();
         let top = self.stack.last().copied();
         if top.is_none() {
             self.roots += 1;
             self.root_seen = true;
-            self.foreign |= !["testsuites", "testsuite"].contains(&name.as_str());
+            self.foreign |= !["testsuites", "testsuite"].contains(&name);
             if self.roots > 1 {
                 self.note("several documents in one file");
             }
         }
-        let open = match (top, name.as_str()) {
+        let open = match (top, name) {
             (None, "testsuites") => {
-                self.open_suites(start)?;
+                self.open_suites(attributes);
                 Open::Suites
             }
             (None | Some(Open::Suites | Open::Suite), "testsuite") => {
-                self.open_suite(start, top)?;
+                self.open_suite(attributes, top);
                 Open::Suite
             }
             (Some(Open::Suites | Open::Suite), "testcase") => {
-                self.open_case(start)?;
+                self.open_case(attributes);
                 Open::Case
             }
-            (Some(Open::Case), "failure") => self.open_result(start, Outcome::Failed)?,
-            (Some(Open::Case), "error") => self.open_result(start, Outcome::Error)?,
-            (Some(Open::Case), "skipped" | "skip") => self.open_result(start, Outcome::Skipped)?,
-            (Some(Open::Case), "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError") => self.open_retry(start, &name)?,
+            (Some(Open::Case), "failure") => self.open_result(attributes, Outcome::Failed),
+            (Some(Open::Case), "error") => self.open_result(attributes, Outcome::Error),
+            (Some(Open::Case), "skipped" | "skip") => self.open_result(attributes, Outcome::Skipped),
+            (Some(Open::Case), "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError") => self.open_retry(attributes, name),
             (Some(Open::Case | Open::Suite), "system-out") => Open::SystemOut,
-            (Some(Open::Suite), "failure" | "error") => self.open_suite_result(start, &name)?,
+            (Some(Open::Suite), "failure" | "error") => self.open_suite_result(attributes, name),
             (_, "property") => {
-                self.property(start)?;
+                self.property(attributes);
                 Open::Other
             }
             (Some(Open::Suites), other) => {
@@ -282,54 +321,47 @@ impl<'a> Walk<'a> {
             self.text = Text::default();
         }
         self.stack.push(open);
-        Ok(())
     }
 
-    fn open_suites(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
-        match self.attribute(start, &["name"])?.as_str() {
+    fn open_suites(&mut self, attributes: &mut Attributes) {
+        match attributes.take(&["name"]).as_str() {
             "vitest tests" => self.dialect = Dialect::Vitest,
             "jest tests" => self.dialect = Dialect::Jest,
             _ => {}
         }
-        Ok(())
     }
 
-    fn open_suite(&mut self, start: &BytesStart<'_>, above: Option<Open>) -> Result<(), String> {
-        let name = self.attribute(start, &["name"])?;
+    fn open_suite(&mut self, attributes: &mut Attributes, above: Option<Open>) {
+        let name = attributes.take(&["name"]);
         if name == "pytest" {
             self.dialect = Dialect::Pytest;
         }
-        if self.dialect == Dialect::Other && !self.attribute(start, &["hostname"])?.is_empty() && is_playwright_file(&name) {
+        if self.dialect == Dialect::Other && !attributes.take(&["hostname"]).is_empty() && is_playwright_file(&name) {
             self.dialect = Dialect::Playwright;
         }
         if above != Some(Open::Suite) {
-            let count = |walk: &mut Self, names: &[&str]| -> Result<u64, String> { Ok(walk.attribute(start, names)?.trim().parse().unwrap_or(0)) };
-            let declared = Totals {
-                tests: count(self, &["tests"])?,
-                failures: count(self, &["failures"])?,
-                errors: count(self, &["errors"])?,
-                skipped: count(self, &["skipped", "skips"])?,
-            };
+            let mut count = |names: &[&str]| attributes.take(names).trim().parse().unwrap_or(0);
+            let declared =
+                Totals { tests: count(&["tests"]), failures: count(&["failures"]), errors: count(&["errors"]), skipped: count(&["skipped", "skips"]) };
             self.declared.merge(declared);
         }
         self.suites.push(name);
-        Ok(())
     }
 
-    fn open_case(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
+    fn open_case(&mut self, attributes: &mut Attributes) {
         // gtest says so in attributes alone.
-        let left_out = match (self.attribute(start, &["status"])?.as_str(), self.attribute(start, &["result"])?.as_str()) {
+        let left_out = match (attributes.take(&["status"]).as_str(), attributes.take(&["result"]).as_str()) {
             ("notrun" | "disabled", _) => Outcome::NotRun,
             (_, "skipped" | "suppressed") => Outcome::Skipped,
             _ => Outcome::Passed,
         };
         let case = Case {
             suites: self.suites.clone(),
-            classname: self.attribute(start, &["classname"])?,
-            name: self.attribute(start, &["name"])?,
-            file: self.attribute(start, &["file", "filepath"])?,
-            line: self.attribute(start, &["line", "lineno"])?.trim().parse().ok(),
-            seconds: seconds(&self.attribute(start, &["time"])?),
+            classname: attributes.take(&["classname"]),
+            name: attributes.take(&["name"]),
+            file: attributes.take(&["file", "filepath"]),
+            line: attributes.take(&["line", "lineno"]).trim().parse().ok(),
+            seconds: seconds(&attributes.take(&["time"])),
             outcome: left_out,
             kind: String::new(),
             message: String::new(),
@@ -340,30 +372,29 @@ impl<'a> Walk<'a> {
             dialect: Dialect::Other,
         };
         self.case = Some(Draft { case, on_purpose: false, pending: (Outcome::Passed, String::new(), String::new()), retry: String::new() });
-        Ok(())
     }
 
-    fn open_result(&mut self, start: &BytesStart<'_>, outcome: Outcome) -> Result<Open, String> {
-        let (kind, message) = (self.attribute(start, &["type"])?, self.attribute(start, &["message"])?);
+    fn open_result(&mut self, attributes: &mut Attributes, outcome: Outcome) -> Open {
+        let (kind, message) = (attributes.take(&["type"]), attributes.take(&["message"]));
         if let Some(draft) = &mut self.case {
             draft.pending = (outcome, kind, message);
         }
-        Ok(Open::Result(outcome))
+        Open::Result(outcome)
     }
 
-    fn open_retry(&mut self, start: &BytesStart<'_>, name: &str) -> Result<Open, String> {
-        let message = self.attribute(start, &["message"])?;
+    fn open_retry(&mut self, attributes: &mut Attributes, name: &str) -> Open {
+        let message = attributes.take(&["message"]);
         if let Some(draft) = &mut self.case {
             name.clone_into(&mut draft.retry);
             draft.pending = (Outcome::Passed, String::new(), message);
         }
-        Ok(Open::Retry)
+        Open::Retry
     }
 
     /// A class that failed to load has no case of its own: its error must not vanish.
-    fn open_suite_result(&mut self, start: &BytesStart<'_>, name: &str) -> Result<Open, String> {
+    fn open_suite_result(&mut self, attributes: &mut Attributes, name: &str) -> Open {
         let outcome = if name == "error" { Outcome::Error } else { Outcome::Failed };
-        let message = self.attribute(start, &["message"])?;
+        let message = attributes.take(&["message"]);
         let suite = self.suites.last().cloned().unwrap_or_default();
         self.note(&format!("suite `{suite}` has an {name} of its own: {message}"));
         self.suite_result = Some(Draft {
@@ -387,15 +418,14 @@ impl<'a> Walk<'a> {
             pending: (outcome, String::new(), String::new()),
             retry: String::new(),
         });
-        Ok(Open::Result(outcome))
+        Open::Result(outcome)
     }
 
-    fn property(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
-        let name = self.attribute(start, &["name"])?;
+    fn property(&mut self, attributes: &mut Attributes) {
+        let name = attributes.take(&["name"]);
         if let Some(draft) = &mut self.case {
             draft.on_purpose |= ["skip", "fixme"].contains(&name.as_str());
         }
-        Ok(())
     }
 
     fn close(&mut self) {

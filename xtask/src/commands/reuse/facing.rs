@@ -69,6 +69,8 @@ pub(super) struct Facing<'a> {
     pub(super) inputs: Inputs,
     pub(super) now: u64,
     pub(super) tables: toml::Table,
+    /// This tool and this machine.
+    pub(super) surely: (String, String),
     /// Digest of the environment and PATH, by runtimes.
     pub(super) environments: BTreeMap<Vec<String>, (String, String)>,
     /// Digests of globs that several gates share.
@@ -105,8 +107,8 @@ impl Facing<'_> {
             ("its tables in gates.toml".to_owned(), self.tables_of(gate)),
             ("environment".to_owned(), self.environment(gate)),
             ("programs".to_owned(), self.programs(gate)?),
-            ("this tool".to_owned(), format!("{} {}", env!("CARGO_PKG_VERSION"), stamp(&std::env::current_exe().unwrap_or_default()))),
-            ("this machine".to_owned(), machine()),
+            ("this tool".to_owned(), self.surely.0.clone()),
+            ("this machine".to_owned(), self.surely.1.clone()),
             ("gates.baseline".to_owned(), digest_of(&format!("{:?}", self.here.baseline.gates.get(id)))),
         ]);
         let databases = of_databases(config, gate);
@@ -226,8 +228,13 @@ fn stamp(file: &Path) -> String {
     std::fs::metadata(file).map_or_else(|cause| cause.to_string(), |found| format!("{} {} {} {}", found.len(), found.mtime(), found.mtime_nsec(), found.ino()))
 }
 
+/// This program, built again or not.
+pub(super) fn tool() -> String {
+    format!("{} {}", env!("CARGO_PKG_VERSION"), stamp(&std::env::current_exe().unwrap_or_default()))
+}
+
 /// Results are reused on the machine where they were made.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     digest_of(&format!("{} {} {id} {name}", std::env::consts::OS, std::env::consts::ARCH))
