@@ -69,6 +69,17 @@ fn the_rules_the_environment_and_the_machine_count_too() {
 }
 
 #[test]
+fn a_gate_with_secrets_runs() {
+    let mut sandbox = Sandbox::new(&format!("schema = 1\n{PROFILE}[phase.p]\ngates = ['a']\n{}", gate("a", "secrets = ['KEY']")));
+    sandbox.write("src/a/x", "1");
+    sandbox.set("KEY", "hidden-value");
+    for _ in 0..2 {
+        assert_eq!(ran(&sandbox, GATE, 0), "a");
+    }
+    sandbox.run(GATE).exits(0).says("it has secrets, and what they open is not here");
+}
+
+#[test]
 fn what_did_not_pass_at_once_is_never_reused() {
     let sandbox = three();
     sandbox.write("src/a/bad", "");

@@ -13,7 +13,7 @@ use scan::{Dir, Entry, Kind};
 
 /// Time within which a change leaves no trace in a stat: what is younger than this is read again next time. Linux counts in ticks of at
 /// most 10 ms, other file systems in whole seconds.
-const RACY: u64 = 2_000_000_000;
+pub const RACY: u64 = 2_000_000_000;
 
 /// Names below which nothing is ever an input: what git and this program write for themselves.
 const OWN: &[&str] = &[".git", ".gates"];

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawMode, Stat};
 
 use super::{OWN, RACY, Reach, join};
 
@@ -21,11 +21,12 @@ pub(super) struct Stamp {
 
 impl Stamp {
     fn of(stat: &Stat) -> Self {
-        let nanos = |seconds: i64, nanos: u64| (seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(nanos);
+        // Systems differ in the widths and signs of these.
+        let nanos = |seconds: i128, nanos: i128| u64::try_from(seconds * 1_000_000_000 + nanos).unwrap_or(0);
         Self {
             size: stat.st_size as u64,
-            modified: nanos(stat.st_mtime, stat.st_mtime_nsec),
-            changed: nanos(stat.st_ctime, stat.st_ctime_nsec),
+            modified: nanos(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+            changed: nanos(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
             inode: stat.st_ino,
         }
     }
@@ -58,7 +59,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn of(mode: u32) -> Self {
+    fn of(mode: RawMode) -> Self {
         match rustix::fs::FileType::from_raw_mode(mode) {
             rustix::fs::FileType::RegularFile if mode & 0o111 != 0 => Self::Program,
             rustix::fs::FileType::RegularFile => Self::File,
