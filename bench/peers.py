@@ -160,7 +160,7 @@ class Prek(Peer):
 
 class Mise(Peer):
     name = "mise"
-    most = 1_000
+    most = 100
 
     def write(self, folder: Path, tasks: list[Task]) -> None:
         text = [f"[tasks.all]\ndepends = {json.dumps([task.name for task in tasks])}\n"]
@@ -185,7 +185,7 @@ class Turbo(Peer):
         scripts = {task.name: line(task) for task in tasks}
         (folder / "package.json").write_text(json.dumps({"name": "w", "private": True, "packageManager": "npm@11.0.0", "scripts": scripts}))
         (folder / "package-lock.json").write_text(json.dumps({"name": "w", "lockfileVersion": 3, "requires": True, "packages": {"": {"name": "w"}}}))
-        known = {f"//#{task.name}": {"cache": bool(task.inputs), "inputs": [f"{task.inputs}/**"] if task.inputs else [], "outputs": []} for task in tasks}
+        known = {task.name: {"cache": bool(task.inputs), "inputs": [f"{task.inputs}/**"] if task.inputs else [], "outputs": []} for task in tasks}
         (folder / "turbo.json").write_text(json.dumps({"tasks": known, "ui": "stream"}))
         self.names = [task.name for task in tasks]
 
