@@ -31,6 +31,8 @@ TRUE = "/bin/true"
 WORSE, TRIES = 1.3, 3
 #: Seconds that one command may take.
 LIMIT = 120
+#: Everything that is measured happens below it; it goes when this program ends.
+PLACE = tempfile.TemporaryDirectory()
 
 
 @dataclass
@@ -74,27 +76,28 @@ def measure(argv: list[str], folder: Path, environment: dict[str, str] | None = 
 def rounds(case: str, sides: list[Side], count: int, warm: bool = False) -> dict[str, list[Sample]]:
     """Every round runs each side once, in turn first; where `warm`, in one folder that it has seen before."""
     samples: dict[str, list[Sample]] = {side.name: [] for side in sides}
-    with tempfile.TemporaryDirectory() as place:
-        folders = {}
-        broken: set[str] = set()
-        for number in range(count):
-            for side in sides[number % len(sides) :] + sides[: number % len(sides)]:
-                if side.name in broken:
-                    continue
-                folder = Path(place) / f"{side.name}.{'' if warm else number}"
-                try:
-                    if folder not in folders.values():
-                        folder.mkdir()
-                        folders[(side.name, number)] = folder
-                        side.make(folder)
-                        if warm:
-                            for _ in range(2):
-                                measure(side.argv, folder, side.environment, side.output)
-                                time.sleep(2.5)  # what is younger than a tick of a clock is read again by who is careful
-                    samples[side.name].append(measure(side.argv, folder, side.environment, side.output))
-                except (RuntimeError, OSError) as fault:
-                    broken.add(side.name)
-                    print(f"  {case}: {side.name} is left out: {fault}", file=sys.stderr)
+    # Folders are left to the end: deleting many files slows whoever creates some next.
+    place = tempfile.mkdtemp(dir=PLACE.name)
+    folders = {}
+    broken: set[str] = set()
+    for number in range(count):
+        for side in sides[number % len(sides) :] + sides[: number % len(sides)]:
+            if side.name in broken:
+                continue
+            folder = Path(place) / f"{side.name}.{'' if warm else number}"
+            try:
+                if folder not in folders.values():
+                    folder.mkdir()
+                    folders[(side.name, number)] = folder
+                    side.make(folder)
+                    if warm:
+                        for _ in range(2):
+                            measure(side.argv, folder, side.environment, side.output)
+                            time.sleep(2.5)  # what is younger than a tick of a clock is read again by who is careful
+                samples[side.name].append(measure(side.argv, folder, side.environment, side.output))
+            except (RuntimeError, OSError) as fault:
+                broken.add(side.name)
+                print(f"  {case}: {side.name} is left out: {fault}", file=sys.stderr)
     return {name: own for name, own in samples.items() if len(own) == count}
 
 
