@@ -135,6 +135,7 @@ fn belongs<'p>(plan: &'p ShardPlan, record: &Record) -> Result<&'p PlannedShard,
     match (&record.source_start, &record.source_end) {
         (Some(start), _) if *start != plan.source => strange(format!("ran on other sources ({}) than the plan ({})", commit(start), commit(&plan.source))),
         (_, Some(end)) if *end != plan.source => strange("saw its sources change while it ran".to_owned()),
+        _ if record.reuses() => strange("took results from another run, which no shard does".to_owned()),
         _ => Ok(shard),
     }
 }

@@ -270,6 +270,13 @@ pub fn bring(from: &RunDir, to: &RunDir, gates: &GatesDir, job: &JobId, told: &T
     Ok(())
 }
 
+/// Takes the files of a result out of a run again, before its gate runs there: a log that is there is the other run's own file.
+pub fn take_away(from: &RunDir, files: &[FileRef]) {
+    for file in files {
+        std::fs::remove_file(from.file(&file.path)).ok(); // part of them never came
+    }
+}
+
 fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to.parent().unwrap_or(Path::new(".")))?;
     if std::fs::hard_link(from, to).is_ok() {

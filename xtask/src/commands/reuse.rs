@@ -14,7 +14,7 @@ use crate::baseline::Baseline;
 use crate::config::Config;
 use crate::event::{EventKind, JobReused};
 use crate::inputs::{Digest, Inputs};
-use crate::model::{JobId, Label, Skip, Verdict};
+use crate::model::{FileRef, JobId, Label, Skip, Verdict};
 use crate::pins::{Ambient, Interpreter};
 use crate::plan::{Plan, Work};
 use crate::record::Record;
@@ -92,7 +92,7 @@ pub(super) fn consider(here: Here<'_>) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
     }
     let parts: BTreeMap<&str, &Parts> = subjects.iter().filter_map(|subject| Some((subject.gate.as_str(), subject.parts.as_ref().ok()?))).collect();
     let mut reuse = Reuse { store, file, gates: gates.clone(), inputs: facing.inputs, candidates: BTreeMap::new(), reused: BTreeMap::new() };
-    let (mut taken, mut fresh) = (Vec::new(), Vec::new());
+    let (mut taken, mut fresh, mut brought) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (task, work) in here.plan.work.iter().enumerate() {
         let Work::Gate(job) = work else { continue };
         match decided.get(&job.gate) {
@@ -101,10 +101,14 @@ pub(super) fn consider(here: Here<'_>) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
                 let result = told.get_mut(&kept.held).and_then(|run| run.remove(&job.gate)).unwrap_or_default();
                 match reuse::bring(&from, here.run, gates, job, &result) {
                     Ok(()) => {
+                        brought.insert(job.gate.clone(), result.files);
                         taken.push(Reused { task, told: words(job, kept, result.events), facts: result.facts });
                         reuse.reused.insert(job.gate.clone(), kept.clone());
                     }
-                    Err(cause) => fresh.push(EventKind::JobFresh { gate: job.gate.clone(), why: format!("the files of run {}: {cause}", short(&kept.held)) }),
+                    Err(cause) => {
+                        reuse::take_away(here.run, &result.files);
+                        fresh.push(EventKind::JobFresh { gate: job.gate.clone(), why: format!("the files of run {}: {cause}", short(&kept.held)) });
+                    }
                 }
             }
             Some(Decision::Run(why)) => {
@@ -116,10 +120,7 @@ pub(super) fn consider(here: Here<'_>) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
             None => {}
         }
     }
-    // What could not be brought here runs, and so does what needs it.
-    let broken: BTreeSet<String> = taken.iter().filter_map(|reused| reuse.broken_need(here, reused)).collect();
-    taken.retain(|reused| !matches!(&here.plan.work[reused.task], Work::Gate(job) if broken.contains(&job.gate)));
-    reuse.reused.retain(|gate, _| !broken.contains(gate));
+    fresh.extend(reuse.give_up(here, &mut taken, &brought));
     taken.extend(idle_set_ups(here, &taken));
     reuse.inputs.save().ok(); // without it the next run reads once more
     (reuse, taken, fresh)
@@ -178,6 +179,17 @@ impl Reuse {
             Some(files) if why.ends_with(INPUTS) || why.contains(&format!("{INPUTS}, ")) => why.replacen(INPUTS, &format!("{INPUTS} ({files})"), 1),
             _ => why.to_owned(),
         }
+    }
+
+    /// What could not be brought here runs, and so does what needs it.
+    fn give_up(&mut self, here: Here<'_>, taken: &mut Vec<Reused>, brought: &BTreeMap<String, Vec<FileRef>>) -> Vec<EventKind> {
+        let broken: BTreeSet<String> = taken.iter().filter_map(|reused| self.broken_need(here, reused)).collect();
+        taken.retain(|reused| !matches!(&here.plan.work[reused.task], Work::Gate(job) if broken.contains(&job.gate)));
+        self.reused.retain(|gate, _| !broken.contains(gate));
+        for gate in &broken {
+            reuse::take_away(here.run, brought.get(gate).map(Vec::as_slice).unwrap_or_default());
+        }
+        broken.into_iter().map(|gate| EventKind::JobFresh { gate, why: "something that it needs runs".to_owned() }).collect()
     }
 
     /// A gate that was to be taken over although something that it needs was not.

@@ -71,7 +71,7 @@ pub(super) fn decode(root: &Path, bytes: &[u8]) -> Option<BTreeMap<String, Dir>>
             let hash = *take::<32>(&mut rest)?;
             entries.push(Entry { at, length, kind, stamp, hash: (has_hash == 1).then_some(hash), is_racy: false });
         }
-        dirs.insert(folder, Dir { stamp, names, entries });
+        dirs.insert(folder, Dir { stamp, names, entries, unseen: false }); // what was not seen has no stamp, and is listed again
     }
     rest.is_empty().then_some(dirs)
 }

@@ -149,6 +149,9 @@ impl Inputs {
     /// The digest of the files that some globs name and some others do not, as they were at the last look; or the path that has none, and why.
     pub fn digest(&mut self, globs: &[String], except: &[String], now: u64) -> Result<Digest, String> {
         let globs = Globs::new(globs).except(except);
+        if let Some((folder, _)) = self.dirs.iter().find(|(folder, dir)| dir.unseen && globs.reach(folder)) {
+            return Err(format!("`{folder}` cannot be looked at as a whole"));
+        }
         self.read_missing(&globs, now)?;
         // One long text each: to hash it at once is several times as fast as piece by piece.
         let (mut content, mut stats, mut files) = (Vec::new(), Vec::new(), 0);

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawMode, Stat};
+use rustix::io::Errno;
 
 use super::{OWN, RACY, Reach, join};
 
@@ -89,6 +90,8 @@ pub(super) struct Dir {
     pub(super) stamp: Stamp,
     pub(super) names: String,
     pub(super) entries: Vec<Entry>,
+    /// It could not be opened or listed as a whole, or holds a name that is not UTF-8.
+    pub(super) unseen: bool,
 }
 
 /// A name by its place.
@@ -127,7 +130,7 @@ pub(super) fn walk(root: &Path, wanted: &[Reach], known: &BTreeMap<String, Dir>,
                 let (level, part) = (&level[..], &part);
                 let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || part(thread, level))).collect();
                 let own = part(0, level);
-                let others = others.into_iter().flat_map(|thread| thread.join().unwrap_or_default());
+                let others = others.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
                 own.into_iter().chain(others).collect()
             })
         };
@@ -152,11 +155,15 @@ struct Seen {
 }
 
 impl Seen {
-    /// None where there is no such folder.
+    /// None where there is no such folder. One that cannot be looked at as a whole holds something that no digest covers.
     fn of(root: &Path, reach: &Reach, known: Option<&Dir>, now: u64) -> Option<Self> {
         let path = root.join(&reach.folder);
-        let handle = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        let stamp = Stamp::of(&rustix::fs::fstat(&handle).ok()?);
+        let opened = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let (handle, stamp) = match opened.and_then(|handle| rustix::fs::fstat(&handle).map(|stat| (handle, Stamp::of(&stat)))) {
+            Ok(found) => found,
+            Err(Errno::NOENT | Errno::NOTDIR) => return None,
+            Err(_) => return Some(Self { reach: reach.clone(), dir: Dir { unseen: true, ..Dir::default() }, changed: true }),
+        };
         let same = known.filter(|dir| dir.stamp == stamp);
         let mut dir = match same {
             Some(dir) => dir.clone(),
@@ -173,7 +180,7 @@ impl Seen {
             changed |= before.is_none_or(|before| before.stamp != fresh.stamp || before.kind != fresh.kind);
             dir.entries[index] = fresh;
         }
-        if stamp.newest().saturating_add(RACY) > now {
+        if dir.unseen || stamp.newest().saturating_add(RACY) > now {
             dir.stamp = Stamp::default(); // its names are read again next time
         }
         Some(Self { reach: reach.clone(), dir, changed })
@@ -204,13 +211,23 @@ fn find<'d>(dir: &'d Dir, name: &str) -> Option<&'d Entry> {
     dir.entries.binary_search_by(|entry| dir.name(entry).cmp(name)).ok().map(|index| &dir.entries[index])
 }
 
-/// The names of a folder, sorted. One that is no UTF-8 can be named by no glob.
+/// The names of a folder, sorted.
 fn names(handle: &OwnedFd) -> Dir {
-    let listed = rustix::fs::Dir::read_from(handle).into_iter().flatten().flatten();
-    let mut all: Vec<String> = listed.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned)).collect();
-    all.retain(|name| name != "." && name != ".." && u16::try_from(name.len()).is_ok());
-    all.sort_unstable();
     let mut dir = Dir::default();
+    let mut all: Vec<String> = Vec::new();
+    match rustix::fs::Dir::read_from(handle) {
+        Ok(listed) => {
+            for entry in listed {
+                match entry.as_ref().map(|entry| entry.file_name().to_str()) {
+                    Ok(Ok("." | "..")) => {}
+                    Ok(Ok(name)) if u16::try_from(name.len()).is_ok() => all.push(name.to_owned()),
+                    Ok(_) | Err(_) => dir.unseen = true,
+                }
+            }
+        }
+        Err(_) => dir.unseen = true,
+    }
+    all.sort_unstable();
     for name in all {
         let at = u32::try_from(dir.names.len()).unwrap_or(u32::MAX);
         dir.names.push_str(&name);

@@ -149,6 +149,25 @@ fn a_link_counts_as_the_file_behind_it_and_a_folder_behind_one_is_refused() {
 }
 
 #[test]
+fn a_name_that_no_glob_can_say_is_no_digest() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path().join("root");
+    put(&root, "in/a.txt", "one");
+    put(&root, "out/a.txt", "one");
+    fs::File::create(root.join("in").join(std::ffi::OsStr::from_bytes(b"\xff"))).expect("created");
+    let (all, cache) = (globs(&["in/**"]), folder.path().join("cache"));
+    // Also behind the cache of an earlier look.
+    for _ in 0..2 {
+        let mut inputs = Inputs::open(&root, cache.clone());
+        inputs.look(&globs(&["**"]), LATER);
+        assert_eq!(inputs.digest(&all, &[], LATER), Err("`in` cannot be looked at as a whole".to_owned()));
+        assert!(inputs.digest(&globs(&["out/**"]), &[], LATER).is_ok());
+        inputs.save().expect("saved");
+    }
+}
+
+#[test]
 fn a_write_that_changes_nothing_is_seen_in_the_stats() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (root, file) = (folder.path().join("root"), folder.path().join("cache"));
