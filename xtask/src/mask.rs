@@ -1,5 +1,7 @@
 //! Takes secrets out of text and bytes, also where they are escaped or cut in two by a read. Knows only the values.
 
+use std::borrow::Cow;
+
 /// Least length of a secret: shorter ones would blank ordinary words.
 pub const MIN_SECRET: usize = 6;
 
@@ -59,36 +61,47 @@ const NAMES: &[&str] = &["password", "passwd", "passphrase", "secret", "token", 
 
 /// A command line without what its options and addresses call a secret, whoever wrote it there.
 pub fn redact(words: &[String]) -> Vec<String> {
+    redacted(words.iter().map(String::as_str)).map(Cow::into_owned).collect()
+}
+
+/// The same word by word.
+pub fn redacted<'w>(words: impl Iterator<Item = &'w str>) -> impl Iterator<Item = Cow<'w, str>> {
     let mut hidden = false;
-    let stars = || "***".to_owned();
-    let redacted = words.iter().map(|word| {
+    words.map(move |word| {
         if std::mem::take(&mut hidden) && !word.starts_with('-') {
-            return stars();
+            return Cow::Borrowed("***");
         }
-        let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
-        let plain = name.trim_start_matches('-').to_lowercase().replace('_', "-");
-        let is_secret = NAMES.iter().any(|known| plain.strip_suffix(known).is_some_and(|front| front.is_empty() || front.ends_with('-')));
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         match value {
-            Some(_) if is_secret => format!("{name}=***"),
-            None if is_secret && name.starts_with("--") => {
+            Some(_) if is_secret(name) => Cow::Owned(format!("{name}=***")),
+            None if name.starts_with("--") && is_secret(name) => {
                 hidden = true;
-                word.clone()
+                Cow::Borrowed(word)
             }
             _ => without_password(word),
         }
-    });
-    redacted.collect()
+    })
+}
+
+/// A name that ends in one of ours, as a word of its own, whatever the case and with `_` for `-`.
+fn is_secret(name: &str) -> bool {
+    let name = name.trim_start_matches('-').as_bytes();
+    let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
+    NAMES.iter().map(|known| known.as_bytes()).any(|known| {
+        let Some((front, end)) = name.len().checked_sub(known.len()).map(|at| name.split_at(at)) else { return false };
+        end.iter().zip(known).all(same) && matches!(front.last(), None | Some(b'-' | b'_'))
+    })
 }
 
 /// `scheme://user:password@host` without the password.
-fn without_password(word: &str) -> String {
-    let Some(at) = word.find("://").map(|at| at + 3) else { return word.to_owned() };
+fn without_password(word: &str) -> Cow<'_, str> {
+    let Some(at) = word.find("://").map(|at| at + 3) else { return Cow::Borrowed(word) };
     let (front, rest) = word.split_at(at);
     let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     match authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
-        Some((user, host)) => format!("{front}{user}:***@{host}{tail}"),
-        None => word.to_owned(),
+        Some((user, host)) => Cow::Owned(format!("{front}{user}:***@{host}{tail}")),
+        None => Cow::Borrowed(word),
     }
 }
 

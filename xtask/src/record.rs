@@ -62,6 +62,20 @@ pub struct Record {
     /// For each gate of the plan: iterations of which nothing more will come.
     over: Vec<u32>,
     finished: usize,
+    /// What each gate came to, where nothing more will happen to it.
+    settled: Vec<GateState>,
+}
+
+/// A run to which nothing more will happen: it can be asked, and not changed.
+#[derive(Debug)]
+pub struct Settled(Record);
+
+impl std::ops::Deref for Settled {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.0
+    }
 }
 
 /// One job as far as its events tell.
@@ -138,6 +152,15 @@ impl Record {
         self.index = head.gates.iter().enumerate().map(|(place, gate)| (gate.id.clone(), place)).collect();
         self.over = vec![0; head.gates.len()];
         self.head = head;
+    }
+
+    /// Nothing more will be told or changed: what each gate came to is worked out once, for all who ask.
+    #[must_use]
+    pub fn settle(mut self) -> Settled {
+        self.settled = Vec::new();
+        let states: Vec<GateState> = self.head.gates.iter().map(|gate| self.state(gate)).collect();
+        self.settled = states;
+        Settled(self)
     }
 
     /// Takes one event in.
@@ -254,10 +277,11 @@ impl Record {
     }
 
     /// Jobs of a gate in the order of iterations.
-    pub fn jobs_of<'r>(&'r self, gate: &str) -> impl Iterator<Item = (&'r JobId, &'r JobRecord)> {
+    pub fn jobs_of<'r>(&'r self, gate: &str) -> impl Iterator<Item = (&'r JobId, &'r JobRecord)> + use<'r> {
+        // One way down the tree, not two: with many gates that is most of what asking costs.
         let first = JobId { gate: gate.to_owned(), iteration: 0 };
-        let last = JobId { gate: gate.to_owned(), iteration: u32::MAX };
-        self.jobs.range(first..=last)
+        let gate = gate.to_owned();
+        self.jobs.range(first..).take_while(move |(job, _)| job.gate == gate)
     }
 
     /// The judgement of one attempt.
@@ -267,6 +291,11 @@ impl Record {
 
     /// What a gate came to, as if the run were over now.
     pub fn gate(&self, gate: &PlannedGate) -> GateState {
+        let place = if self.settled.is_empty() { None } else { self.index.get(&gate.id) };
+        place.and_then(|place| self.settled.get(*place)).cloned().unwrap_or_else(|| self.state(gate))
+    }
+
+    fn state(&self, gate: &PlannedGate) -> GateState {
         let jobs: Vec<&JobRecord> = self.jobs_of(&gate.id).map(|(_, job)| job).collect();
         let ran: Vec<&JobRecord> = jobs.iter().copied().filter(|job| job.skip.is_none()).collect();
         let mut judged: Vec<Judgement> = ran.iter().map(|job| self.judge(gate, job)).collect();

@@ -1,7 +1,7 @@
 //! The only room that knows a file name of `.gates/`: run folders, logs, reports, caches, and writing without halves.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::model::{FileRef, JobId};
@@ -196,13 +196,19 @@ pub fn short(id: &str) -> &str {
 
 /// Writes under a temporary name, syncs, renames: a reader sees the old file or the new one, never a half.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// The same for what is made part by part.
+pub fn write_atomic_with(path: &Path, make: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
+    let written = File::create(&temporary).and_then(|file| {
+        let mut file = BufWriter::with_capacity(64 << 10, file);
+        make(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     });
     if let Err(cause) = written.and_then(|()| fs::rename(&temporary, path)) {
         fs::remove_file(&temporary).ok();

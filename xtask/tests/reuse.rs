@@ -262,6 +262,36 @@ fn only_what_a_change_concerns_runs() {
     sandbox.run(&["gate", "--affected", "main", "--failed"]).exits(2).says("cannot be used with");
 }
 
+#[test]
+fn a_change_that_git_does_not_show_file_by_file_concerns_gates_too() {
+    let manifest = format!("schema = 1\n[phase.p]\ngates = ['a', 'b', 'c']\n{}{}{}", gate("a", ""), gate("b", ""), gate("c", ""));
+    let sandbox = Sandbox::new(&manifest);
+    for id in ["a", "b", "c"] {
+        sandbox.write(&format!("src/{id}/x"), "1");
+    }
+    sandbox.commit();
+    let affected = |code| ran(&sandbox, &["gate", "p", "--affected", "HEAD"], code);
+    assert_eq!(affected(4), "");
+    sandbox.git(&["update-index", "--assume-unchanged", "src/a/x"]);
+    sandbox.write("src/a/x", "2");
+    assert_eq!(affected(0), "a", "git was told not to look");
+    sandbox.git(&["update-index", "--no-assume-unchanged", "src/a/x"]);
+    sandbox.git(&["checkout", "-q", "src/a/x"]);
+    assert_eq!(affected(4), "");
+    // A repository inside of this one is a folder to git, whatever is in it.
+    sandbox.write("src/b/inner/y", "1");
+    let inner = |args: &[&str]| sandbox.git(&[&["-C", "src/b/inner", "-c", "user.name=x", "-c", "user.email=x@example.invalid"], args].concat());
+    inner(&["init", "-q"]);
+    inner(&["add", "y"]);
+    inner(&["commit", "-q", "-m", "inner"]);
+    assert_eq!(affected(0), "b", "a new repository");
+    sandbox.git(&["add", "src/b/inner"]);
+    sandbox.commit();
+    assert_eq!(affected(4), "");
+    sandbox.write("src/b/inner/y", "2");
+    assert_eq!(affected(0), "b", "a submodule whose tree is not clean");
+}
+
 /// How often the gate ran in two runs of its phase.
 fn executions(sandbox: &Sandbox) -> String {
     sandbox.write("src/g/x", "1");

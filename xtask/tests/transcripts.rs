@@ -29,7 +29,7 @@ fn redacted(sandbox: &Sandbox, text: &str) -> String {
         (r"(pass|fail|broken|skipped)( +)[0-9a-f]{4} ", "${1}${2}XXXX "),
         (r"[\d.]+GiB free", "N free"),
     ] {
-        text = regex_lite::Regex::new(pattern).expect("a pattern").replace_all(&text, with).into_owned();
+        text = regex::Regex::new(pattern).expect("a pattern").replace_all(&text, with).into_owned();
     }
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     lines.join("\n") + "\n"

@@ -21,7 +21,8 @@ pub(super) fn narrow(repository: &Repository, config: &Config, base: &str, reque
         request.targets = config.phases.keys().cloned().collect();
     }
     let asked = asked(config, &request.targets);
-    let gates: BTreeSet<String> = affected(config, &changed.files).into_iter().filter(|gate| asked.contains(gate)).collect();
+    let gates: BTreeSet<String> =
+        affected(config, &changed.files, &|path| repository.root.join(path).is_dir()).into_iter().filter(|gate| asked.contains(gate)).collect();
     if gates.is_empty() {
         let count = plural(changed.files.len() as u64, "file");
         return Err((
@@ -51,9 +52,9 @@ fn asked(config: &Config, targets: &[String]) -> BTreeSet<String> {
 }
 
 /// Gates whose inputs, or whatever else their result stands on, are among some files; and the gates that need one of them.
-fn affected(config: &Config, files: &[String]) -> BTreeSet<String> {
-    let own = |gate: &&Gate| gate.inputs.is_empty() || Patterns::new(&depends(config, gate)).find(files).is_some();
-    let mut affected: BTreeSet<String> = config.gates.values().filter(own).map(|gate| gate.id.clone()).collect();
+fn affected(config: &Config, files: &[String], is_folder: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
+    let own = |gate: &Gate| gate.inputs.is_empty() || Patterns::new(&depends(config, gate)).find(files, is_folder).is_some();
+    let mut affected: BTreeSet<String> = config.gates.values().filter(|gate| own(gate)).map(|gate| gate.id.clone()).collect();
     loop {
         let behind = config.gates.values().filter(|gate| !affected.contains(&gate.id) && gate.needs.iter().any(|need| affected.contains(need)));
         let behind: Vec<String> = behind.map(|gate| gate.id.clone()).collect();

@@ -19,13 +19,13 @@ pub(super) fn run(place: &Place, command: &CiCommand) -> anyhow::Result<Exit> {
     };
     match command {
         CiCommand::Generate { system: CiSystem::Github(args) } => {
-            let Some(text) = text(&repository, &config, args) else { return Ok(Exit::Usage) };
+            let Some(text) = text(&repository, config, args) else { return Ok(Exit::Usage) };
             let file = repository.root.join(ci::FILE);
             write_atomic(&file, text.as_bytes()).with_context(|| format!("failed to write {}", file.display()))?;
             say(&format!("wrote {}; require its job `verdict` alone", ci::FILE));
             Ok(Exit::Pass)
         }
-        CiCommand::Check => check(&repository, &config, program(&ambient)),
+        CiCommand::Check => check(&repository, config, program(&ambient)),
     }
 }
 

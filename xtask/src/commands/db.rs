@@ -37,12 +37,12 @@ pub(super) fn run(place: &Place, command: &DbCommand) -> anyhow::Result<Exit> {
         DbCommand::Restore(args) => &args.target,
         DbCommand::Bootstrap(args) => &args.target,
     };
-    let database = match chosen(&config, target) {
+    let database = match chosen(config, target) {
         Ok(database) => database,
         Err(why) => anyhow::bail!(why),
     };
     let url = Url::parse(&target.url).map_err(|why| anyhow::anyhow!("--url: {why}"))?;
-    let office = match Office::open(&repository, &config, database, &ambient) {
+    let office = match Office::open(&repository, config, database, &ambient) {
         Ok(office) => office,
         Err(why) => return Ok(unasked(&why)),
     };
@@ -101,7 +101,7 @@ impl<'a> Office<'a> {
         probes.save();
         let path = environment::path(&config.root, &used, ambient);
         let mut env = environment::base(ambient, &config.env_pass, false);
-        env.extend(used.iter().flat_map(|(runtime, _)| runtime.env.iter().map(|(name, value)| (name.clone(), value.source()))));
+        env.extend(used.iter().flat_map(|(runtime, _)| runtime.env.iter().map(|(name, value)| (name.clone(), value.source().into_owned()))));
         env.insert("PATH".to_owned(), path.clone());
         let cwd = config.root.join(&database.cwd);
         let python = which::which_in("python", Some(&path), &cwd).or_else(|_| which::which_in("python3", Some(&path), &cwd));

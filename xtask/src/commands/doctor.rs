@@ -53,15 +53,15 @@ pub(super) fn run(place: &Place) -> anyhow::Result<Exit> {
         }
     }
     probes.save();
-    consumers(&config);
+    consumers(config);
     let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
     // Both are shown, whatever the first one says.
-    if [servers(&config, path), !ports()].contains(&true) {
+    if [servers(config, path), !ports()].contains(&true) {
         exit = Exit::Environment;
     }
     let tools: BTreeSet<(&String, bool)> = config.gates.values().flat_map(|gate| gate.tools.iter().map(|tool| (tool, gate.missing_skips))).collect();
     for (tool, may_be_missing) in tools {
-        match (surroundings::tool_there(tool, &config, &ambient), may_be_missing) {
+        match (surroundings::tool_there(tool, config, &ambient), may_be_missing) {
             (Ok(place), _) => print(&format!("ok    tool {tool}: {place}")),
             (Err(why), true) => {
                 print(&format!("warn  {why}; its gates are skipped, and refused in profile release\n  hint: {}", surroundings::tool_hint(tool)));

@@ -47,7 +47,7 @@ pub(super) fn run(place: &Place, id: &str) -> anyhow::Result<Exit> {
         row(&format!("runtime {}", runtime.id), &pin);
     }
     for process in config.started_for(&Config::services_of(gate)) {
-        row(&format!("service {}", process.id), &process.run.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "));
+        row(&format!("service {}", process.id), &process.run.iter().map(|word| shell_word(&word.source()).into_owned()).collect::<Vec<_>>().join(" "));
     }
     limits(gate);
     let earlier = history::runs(&repository.gates).filter_map(|past| Some((past.gates().iter().find(|gate| gate.id == id)?.clone(), past.id)));
@@ -99,7 +99,7 @@ fn row(name: &str, value: &str) {
 
 fn command(step: &Step) -> String {
     match &step.run {
-        StepRun::Argv(words) => words.iter().map(|word| shell_word(&word.source())).collect::<Vec<_>>().join(" "),
+        StepRun::Argv(words) => words.iter().map(|word| shell_word(&word.source()).into_owned()).collect::<Vec<_>>().join(" "),
         StepRun::Shell(script) => format!("sh -euc {}", shell_word(script)),
         StepRun::Check { name, with } if with.is_empty() => format!("check {name}"),
         StepRun::Check { name, with } => {

@@ -11,15 +11,15 @@ use crate::evidence::{self, Manifest};
 use crate::history::Fault;
 use crate::journal;
 use crate::model::{Exit, Label};
-use crate::record::Record;
+use crate::record::{Record, Settled};
 use crate::report::{Cases, FORMATS, Format, Proof, load};
-use crate::rundir::{RunDir, write_atomic};
+use crate::rundir::{RunDir, write_atomic, write_atomic_with};
 use crate::ui::summary::{RedCase, Tally};
 
 /// A run whose files were made.
 pub(super) struct Finished {
     /// The fold of the journal on disk.
-    pub(super) record: Record,
+    pub(super) record: Settled,
     /// What the summary shows.
     pub(super) tally: Tally,
     /// Exit status; broken when a file could not be made.
@@ -52,6 +52,7 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof, history: Option<
         record.head.run.clone_from(&run.id);
     }
     let cases = load(&mut record, run, proof);
+    let record = record.settle();
     let sealed = sealed(run);
     let lesson = remember::lesson(&record, &cases);
     let unlearned = std::thread::scope(|scope| {
@@ -63,14 +64,16 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof, history: Option<
     // Read back: it was just made, or is named among the faults.
     let summary = std::fs::read_to_string(run.file("summary.md")).unwrap_or_default();
     let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
-    Finished { tally: tally(&record, &cases, run, program), record, exit, faults, digest: told.digest, summary, unlearned }
+    let tally = tally(&record, &cases, run, program);
+    std::mem::forget((cases, lesson)); // the command ends with them, and taking big ones apart takes time
+    Finished { tally, record, exit, faults, digest: told.digest, summary, unlearned }
 }
 
 /// Makes every report that is not there as it was sealed, two at a time; gives what went wrong.
 fn reports(run: &RunDir, record: &Record, cases: &Cases, sealed: &BTreeSet<String>) -> Vec<String> {
     let due: Vec<&Format> = FORMATS.iter().filter(|format| !sealed.contains(format.file)).collect();
     let make = |format: &Format| {
-        let made = (format.render)(record, cases).and_then(|bytes| write_atomic(&run.file(format.file), &bytes).map_err(|cause| cause.to_string()));
+        let made = write_atomic_with(&run.file(format.file), |file| (format.write)(record, cases, file));
         made.err().map(|cause| format!("failed to write {}: {cause}", format.file))
     };
     let (front, back) = due.split_at(due.len() / 2);

@@ -26,6 +26,7 @@ use crate::postgres::home::Home;
 use crate::postgres::{Noted, Url};
 use crate::process::guard;
 use crate::report::Proof;
+use crate::run::launch::Quiet;
 use crate::run::locks::Locks;
 use crate::run::os::{Os, Site};
 use crate::run::{Inbox, Teller, drive, signals};
@@ -195,13 +196,14 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     }
     end(&finished, output, show_colour);
     tokio.shutdown_background();
-    Ok(finished.exit)
+    let exit = finished.exit;
+    std::mem::forget(finished); // the process ends with it, and taking a big one apart takes time
+    Ok(exit)
 }
 
 /// Makes the files of a run that has just ended; what was heard live and what is on disk must agree.
 fn finish_heard(heard: Heard, folder: &RunDir, program: &str, repository: &Repository) -> Finished {
-    let live = heard.record.exit();
-    drop(heard.record); // of many gates it is big
+    let live = heard.record.settle().exit(); // and it is gone: of many gates it is big
     let mut finished = finish(folder, program, Proof::Size, Some(repository));
     match heard.journal {
         Ok(digest) if digest == finished.digest => {}
@@ -248,8 +250,9 @@ fn run_ready(
     let (told_sender, told) = tokio::sync::mpsc::unbounded_channel();
     let site: Arc<Site> = Arc::new(site);
     let mut locks = Locks::new(repository.gates.locks());
-    match Os::new(Arc::clone(&site), told_sender) {
-        Ok(mut launch) => tokio.block_on(drive(&course, &mut launch, &mut locks, teller, Inbox { told, stop })),
+    let quiet = Quiet::default();
+    match Os::new(Arc::clone(&site), told_sender, quiet.clone()) {
+        Ok(mut launch) => tokio.block_on(drive(&course, &mut launch, &mut locks, teller, Inbox { told, quiet, stop })),
         Err(cause) => teller.tell(EventKind::RunRefused { cause: Refusal::Environment, problems: vec![format!("failed to start threads: {cause}")] }),
     }
     crate::run::os::lock(&site.probes).save();

@@ -38,7 +38,7 @@ fn look(file: &Path, all: bool) -> Look {
     let read = File::open(file).and_then(|file| {
         read::read(file, &mut |case| {
             if all || case.outcome.is_red() {
-                cases.push(case);
+                cases.push(std::mem::take(case));
             }
         })
     });
@@ -91,10 +91,24 @@ impl Look {
             totals.skipped
         )];
         lines.extend(self.notes.iter().map(|note| format!("  note: {note}")));
-        for case in self.cases.iter().filter(|case| case.outcome.is_red()) {
-            let at = case.place().map(|at| format!("  {at}")).unwrap_or_default();
-            lines.push(format!("  {} {}{at}  {}", case.outcome.word(), case.printed, case.headline()));
-        }
+        // Finding the place in a long trace takes longer than reading it: two do it side by side.
+        let (front, back) = self.cases.split_at(self.cases.len() / 2);
+        let (front, back) = std::thread::scope(|scope| {
+            let back = scope.spawn(|| red_lines(back));
+            (red_lines(front), back.join())
+        });
+        lines.extend(front);
+        lines.extend(back.unwrap_or_else(|_| vec!["  the rest could not be shown: a bug of this program".to_owned()]));
         lines.iter().map(|line| crate::text::visible(line)).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A line for each red case.
+fn red_lines(cases: &[Case]) -> Vec<String> {
+    let red = cases.iter().filter(|case| case.outcome.is_red());
+    let line = |case: &Case| {
+        let at = case.place().map(|at| format!("  {at}")).unwrap_or_default();
+        format!("  {} {}{at}  {}", case.outcome.word(), case.printed, case.headline())
+    };
+    red.map(line).collect()
 }

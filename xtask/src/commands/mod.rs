@@ -154,10 +154,11 @@ pub(crate) fn caller<'c>(checks: &'c [CheckSpec], ambient: &Ambient) -> config::
     config::Caller { checks, in_ci: in_ci(ambient), today: time::OffsetDateTime::now_utc().date(), elsewhere: false }
 }
 
-/// Loads the configuration; its problems are printed and become exit 2.
-pub(crate) fn load(repository: &Repository, ambient: &Ambient) -> anyhow::Result<Result<Config, Exit>> {
+/// Loads the configuration; its problems are printed and become exit 2. It stays until the process ends: a command reads it once,
+/// and taking a big one apart takes as long as a part of reading it.
+pub(crate) fn load(repository: &Repository, ambient: &Ambient) -> anyhow::Result<Result<&'static Config, Exit>> {
     match config::load(&repository.root, &repository.manifest, caller(&check_specs(), ambient)) {
-        Ok(config) => Ok(Ok(config)),
+        Ok(config) => Ok(Ok(Box::leak(Box::new(config)))),
         Err(problems) => {
             for problem in &problems {
                 say(&format!("error: {problem}\n"));

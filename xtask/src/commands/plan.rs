@@ -1,6 +1,7 @@
 //! `plan`: what would run, in which order, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -31,7 +32,7 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
         say("error: a matrix has a row for each shard\n  hint: --shards auto");
         return Ok(Exit::Usage);
     }
-    let made = profile(&config, args.profile.as_deref(), &ambient).and_then(|profile| {
+    let made = profile(config, args.profile.as_deref(), &ambient).and_then(|profile| {
         let cores = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
         let request = Request {
             targets: args.targets.clone(),
@@ -43,7 +44,8 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
             durations: if args.shards.is_some() { durations(&repository) } else { history::recent(&repository.gates).durations },
             ..Request::default()
         };
-        plan(&config, &profile, &request).map(|plan| (plan, profile))
+        // Taking a big plan apart takes time, and the process ends with it.
+        plan(config, &profile, &request).map(|plan| (&*Box::leak(Box::new(plan)), profile))
     });
     let (plan, profile) = match made {
         Ok(made) => made,
@@ -54,9 +56,9 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
     };
     let Some(count) = args.shards else {
         match args.format {
-            PlanFormat::Json => print(&serde_json::to_string_pretty(&document(&plan, &profile))?),
-            PlanFormat::Mermaid => print(mermaid(&plan).trim_end()),
-            PlanFormat::Text | PlanFormat::GithubMatrix => text(&plan, &config, &profile),
+            PlanFormat::Json => print(&serde_json::to_string_pretty(&document(plan, &profile))?),
+            PlanFormat::Mermaid => print(mermaid(plan).trim_end()),
+            PlanFormat::Text | PlanFormat::GithubMatrix => text(plan, config, &profile),
         }
         return Ok(Exit::Pass);
     };
@@ -64,14 +66,14 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
         say("error: several machines need one commit, and this is no git repository with one\n  hint: git init, and commit");
         return Ok(Exit::Usage);
     }
-    let shards = shard_plan(&repository, args, (&config, &profile), &plan, count)?;
+    let shards = shard_plan(&repository, args, (config, &profile), plan, count)?;
     let document = serde_json::to_string_pretty(&shards)?;
     if let Some(file) = &args.out {
         write_atomic(file, document.as_bytes()).with_context(|| format!("failed to write {}", file.display()))?;
     }
     match args.format {
         PlanFormat::Text => packed(&shards),
-        PlanFormat::Mermaid => print(mermaid(&plan).trim_end()),
+        PlanFormat::Mermaid => print(mermaid(plan).trim_end()),
         PlanFormat::Json => print(&document),
         PlanFormat::GithubMatrix => {
             print(&shards.matrix());
@@ -121,28 +123,39 @@ fn packed(plan: &ShardPlan) {
 }
 
 fn text(plan: &Plan, config: &Config, profile: &Profile) {
-    let mut lines: Vec<String> = Vec::with_capacity(plan.gates.len() + 8);
+    let mut out = String::with_capacity(plan.gates.len() * 64);
     let phases: Vec<String> = plan.phases.iter().map(|phase| if phase.asked { phase.id.clone() } else { format!("{} (required)", phase.id) }).collect();
-    lines.push(format!("profile {}  phases {}", profile.name, phases.join(" then ")));
+    let written = write_text(&mut out, plan, config, &format!("profile {}  phases {}", profile.name, phases.join(" then ")));
+    written.expect("a String takes everything");
+    print(&out);
+}
+
+fn write_text(out: &mut String, plan: &Plan, config: &Config, head: &str) -> std::fmt::Result {
+    out.push_str(head);
     for (phase, _) in &plan.aside {
-        lines.push(format!("requires {phase}: not judged (--alone)"));
+        write!(out, "\nrequires {phase}: not judged (--alone)")?;
     }
     if let Some(why) = &plan.partial {
-        lines.push(format!("partial: {why}"));
+        write!(out, "\npartial: {why}")?;
     }
     for runtime in &plan.runtimes {
         let runtime = &config.runtimes[runtime];
-        lines.push(format!("  set up   {:<24} pin {}", runtime.id, runtime.pin));
+        write!(out, "\n  set up   {:<24} pin {}", runtime.id, runtime.pin)?;
     }
     for gate in &plan.gates {
         let left_out = if plan.deselected.contains(&gate.id) { "skip" } else { "run" };
-        let estimate = gate.estimate.map(|took| format!("  about {}", millis(took))).unwrap_or_default();
-        let why = if gate.needed_by.is_empty() { String::new() } else { format!("  needed by {}", gate.needed_by.join(", ")) };
-        let needs = if gate.needs.is_empty() { String::new() } else { format!("  needs {}", gate.needs.join(", ")) };
-        let runs = if gate.runs > 1 { format!("  x{}", gate.runs) } else { String::new() };
-        lines.push(format!("  {left_out:<8} {:<24} {}{runs}{needs}{why}{estimate}", gate.id, gate.shown));
+        write!(out, "\n  {left_out:<8} {:<24} {}", gate.id, gate.shown)?;
+        if gate.runs > 1 {
+            write!(out, "  x{}", gate.runs)?;
+        }
+        for (word, gates) in [("needs", &gate.needs), ("needed by", &gate.needed_by)].into_iter().filter(|(_, gates)| !gates.is_empty()) {
+            write!(out, "  {word} {}", gates.join(", "))?;
+        }
+        if let Some(took) = gate.estimate {
+            write!(out, "  about {}", millis(took))?;
+        }
     }
-    print(&lines.join("\n"));
+    Ok(())
 }
 
 fn document(plan: &Plan, profile: &Profile) -> serde_json::Value {

@@ -15,12 +15,11 @@ use crate::text::parse_size;
 const CI_GRACE: Duration = Duration::from_secs(6);
 
 /// All gates by id.
-pub(super) fn resolve(said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> BTreeMap<String, Gate> {
-    let mut gates = BTreeMap::new();
-    for (id, gate) in &said.gate {
-        gates.insert(id.clone(), resolve_gate(id, gate, said, input, report));
-    }
-    let edges = said.gate.iter().map(|(id, gate)| (id.as_str(), gate.needs.iter().map(String::as_str).collect())).collect();
+pub(super) fn resolve(said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> BTreeMap<String, Box<Gate>> {
+    // In order, and made in one go: a map that grows looks for each one's place.
+    let gates = said.gate.iter().map(|(id, gate)| (id.clone(), Box::new(resolve_gate(id, gate, said, input, report)))).collect();
+    let edges =
+        said.gate.iter().filter(|(_, gate)| !gate.needs.is_empty()).map(|(id, gate)| (id.as_str(), gate.needs.iter().map(String::as_str).collect())).collect();
     if let Some(cycle) = find_cycle(&edges) {
         report.push(&["gate", &cycle[0], "needs"], format!("gates need each other: {}", cycle.join(" -> ")), "take one of these edges out");
     }
@@ -158,30 +157,15 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
     if own.iter().filter(|given| **given).count() != 1 {
         report.push(&["gate", id], format!("gate `{id}` needs exactly one of run, shell, check, steps"), "run = [\"program\", \"argument\"]");
     }
-    let single;
-    let steps = if let Some(steps) = &gate.steps {
+    let steps: Vec<SaidStep<'_>> = if let Some(steps) = &gate.steps {
         for (key, given) in [("exit", gate.exit.is_some()), ("with", gate.with.is_some()), ("tool", gate.tool.is_some())] {
             if given {
                 report.push(&["gate", id, key], format!("`{key}` belongs to the steps here"), "move it into [[gate.ID.steps]]");
             }
         }
-        &steps[..]
+        steps.iter().map(SaidStep::of).collect()
     } else {
-        single = [schema::Step {
-            name: None,
-            run: gate.run.clone(),
-            shell: gate.shell.clone(),
-            check: gate.check.clone(),
-            with: gate.with.clone(),
-            exit: gate.exit.clone(),
-            tool: gate.tool,
-            cwd: None,
-            env: BTreeMap::new(),
-            databases: Vec::new(),
-            services: Vec::new(),
-            timeout: None,
-        }];
-        &single[..]
+        vec![SaidStep::sole(gate)]
     };
     let mut resolved: Vec<Step> = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
@@ -196,16 +180,60 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
     resolved
 }
 
+/// A step as its own table says it, or as the gate's table says its only one.
+pub(super) struct SaidStep<'s> {
+    name: Option<&'s str>,
+    pub(super) run: Option<&'s [String]>,
+    shell: Option<&'s str>,
+    check: Option<&'s str>,
+    with: Option<&'s BTreeMap<String, toml::Value>>,
+    exit: Option<&'s [u8]>,
+    pub(super) tool: Option<schema::ToolWord>,
+    /// What only a table of its own says.
+    own: Option<&'s schema::Step>,
+}
+
+impl<'s> SaidStep<'s> {
+    fn of(step: &'s schema::Step) -> Self {
+        Self {
+            name: step.name.as_deref(),
+            run: step.run.as_deref(),
+            shell: step.shell.as_deref(),
+            check: step.check.as_deref(),
+            with: step.with.as_ref(),
+            exit: step.exit.as_deref(),
+            tool: step.tool,
+            own: Some(step),
+        }
+    }
+
+    fn sole(gate: &'s schema::Gate) -> Self {
+        Self {
+            name: None,
+            run: gate.run.as_deref(),
+            shell: gate.shell.as_deref(),
+            check: gate.check.as_deref(),
+            with: gate.with.as_ref(),
+            exit: gate.exit.as_deref(),
+            tool: gate.tool,
+            own: None,
+        }
+    }
+}
+
 struct StepNames<'a> {
     said: &'a GatesToml,
     input: Input<'a>,
 }
 
-fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema::Gate, names: &StepNames<'_>, report: &mut Report<'_>) -> Step {
+fn resolve_step(step: &SaidStep<'_>, index: usize, base: &[&str], gate: &schema::Gate, names: &StepNames<'_>, report: &mut Report<'_>) -> Step {
     let at = |key| base.iter().copied().chain([key]).collect::<Vec<&str>>();
+    let at_run = at("run");
     let runtimes: Vec<&str> = gate.runtimes.iter().map(String::as_str).filter(|id| names.said.runtime.contains_key(*id)).collect();
-    let databases = database_uses(base, &step.databases, names.said, report);
-    let services = service_uses(base, &step.services, names.said, report);
+    let (databases, services) = match step.own {
+        Some(own) => (database_uses(base, &own.databases, names.said, report), service_uses(base, &own.services, names.said, report)),
+        None => (Vec::new(), Vec::new()),
+    };
     let reached = reached(gate.services.iter().chain(&services), names.said);
     let named: Vec<String> = gate.databases.iter().map(|text| database_id(text).to_owned()).chain(databases.iter().map(|one| one.database.clone())).collect();
     let words = Names { runtimes: &runtimes, needs: &gate.needs, services: &reached, databases: &named, ..Names::default() };
@@ -216,36 +244,40 @@ fn resolve_step(step: &schema::Step, index: usize, base: &[&str], gate: &schema:
     if step.with.is_some() && step.check.is_none() {
         report.push(&at("with"), "`with` belongs to a check", "check = \"NAME\"");
     }
-    let run = if let Some(check) = &step.check {
-        let with: Vec<(String, toml::Value)> = step.with.iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let run = if let Some(check) = step.check {
+        let with: Vec<(String, toml::Value)> = step.with.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
         let with = super::with::resolve(check, &with, names.input.caller.checks, words, base, report);
-        StepRun::Check { name: check.clone(), with }
-    } else if let Some(script) = &step.shell {
-        StepRun::Shell(script.clone())
+        StepRun::Check { name: check.to_owned(), with }
+    } else if let Some(script) = step.shell {
+        StepRun::Shell(script.to_owned())
     } else {
-        let argv = step.run.as_deref().unwrap_or_default();
+        let argv = step.run.unwrap_or_default();
         if argv.first().is_some_and(String::is_empty) {
-            report.push(&at("run"), "the program's name is empty", "run = [\"program\", \"argument\"]");
+            report.push(&at_run, "the program's name is empty", "run = [\"program\", \"argument\"]");
         }
         let words = Names { tool: step.tool.is_some(), ..words };
-        StepRun::Argv(argv.iter().filter_map(|word| template(word, words, &at("run"), report)).collect())
+        StepRun::Argv(argv.iter().filter_map(|word| template(word, words, &at_run, report)).collect())
     };
     let tool = super::tools::resolve(step, base, report);
-    let cwd = step.cwd.as_ref().or(gate.cwd.as_ref()).cloned().unwrap_or_else(|| ".".to_owned());
-    report.inside(&at("cwd"), &cwd);
+    let cwd = step.own.and_then(|own| own.cwd.as_deref()).or(gate.cwd.as_deref());
+    if let Some(cwd) = cwd {
+        report.inside(&at("cwd"), cwd);
+    }
     let mut env = env_templates(&gate.env, words, &["gate", base[1], "env"], report);
-    env.extend(env_templates(&step.env, words, &at("env"), report));
+    if let Some(own) = step.own {
+        env.extend(env_templates(&own.env, words, &at("env"), report));
+    }
     if let Some(clash) = gate.secrets.iter().find(|name| env.contains_key(*name)) {
         report.push(base, format!("`{clash}` is both a secret and set in env"), "a secret's value comes from the caller's environment alone");
     }
     Step {
-        name: step.name.clone().unwrap_or_else(|| (index + 1).to_string()),
+        name: step.name.map_or_else(|| (index + 1).to_string(), str::to_owned),
         run,
-        exit: step.exit.as_ref().map_or_else(|| vec![0], |codes| codes.iter().map(|code| i32::from(*code)).collect()),
+        exit: step.exit.map_or_else(|| vec![0], |codes| codes.iter().map(|code| i32::from(*code)).collect()),
         tool,
-        cwd,
+        cwd: cwd.unwrap_or(".").to_owned(),
         env,
-        timeout: step.timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok()),
+        timeout: step.own.and_then(|own| own.timeout.as_deref()).and_then(|text| humantime::parse_duration(text).ok()),
         databases,
         services,
     }

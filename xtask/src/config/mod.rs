@@ -255,7 +255,7 @@ pub struct Config {
     /// Longest time of an attempt that does not say otherwise, and of building a template.
     pub timeout: Duration,
     /// Gates by id.
-    pub gates: BTreeMap<String, Gate>,
+    pub gates: BTreeMap<String, Box<Gate>>,
     /// Profiles by name, inheritance applied.
     pub profiles: BTreeMap<String, Profile>,
     /// Names passed from the caller's environment.
@@ -303,7 +303,7 @@ pub fn parse(root: &Path, file: &str, text: &str, caller: Caller<'_>) -> Result<
     let (tree, errors) = toml::de::DeTable::parse_recoverable(text);
     let mut problems: Vec<Problem> =
         errors.iter().map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io")).collect();
-    let schema = schema::json_schema();
+    let schema = schema::kept();
     let walked = walk::check(&source, &tree, &schema);
     // A sound tree is read as it is; only another one is worth a copy.
     let said = if walked.is_empty() { schema::GatesToml::deserialize(Deserializer::from(tree)) } else { walk::mend(&source, &tree, &schema).try_into() };

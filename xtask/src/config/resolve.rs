@@ -2,7 +2,7 @@
 //! process and no clock.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -132,7 +132,6 @@ fn version(said: &GatesToml, report: &mut Report<'_>) {
 const RESERVED: &[&str] = &["junit", "out", "iteration", "attempt", "workers", "cpus", "shard", "xtask", "port", "tool", "all", "latest"];
 
 fn ids(said: &GatesToml, report: &mut Report<'_>) {
-    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     let tables: [(&str, Vec<&String>); 7] = [
         ("runtime", said.runtime.keys().collect()),
         ("lock", said.lock.keys().collect()),
@@ -142,7 +141,7 @@ fn ids(said: &GatesToml, report: &mut Report<'_>) {
         ("gate", said.gate.keys().collect()),
         ("quarantine", said.quarantine.keys().collect()),
     ];
-    for (table, keys) in tables {
+    for (place, (table, keys)) in tables.iter().enumerate() {
         for id in keys {
             let good = id.len() <= 64
                 && id.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
@@ -153,7 +152,7 @@ fn ids(said: &GatesToml, report: &mut Report<'_>) {
             if RESERVED.contains(&id.as_str()) {
                 report.push(&[table, id], format!("`{id}` is a reserved word"), format!("reserved: {}", RESERVED.join(", ")));
             }
-            if let Some(other) = owners.insert(id, table) {
+            if let Some((other, _)) = tables[..place].iter().rev().find(|(_, others)| others.binary_search(id).is_ok()) {
                 report.push(&[table, id], format!("`{id}` names both a {other} and a {table}"), "one id names one thing in the whole file");
             }
         }
@@ -203,15 +202,20 @@ fn resolve_runtime(id: &str, said: &super::schema::Runtime, input: Input<'_>, re
 fn resolve_phases(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<String, Phase> {
     for (id, phase) in &said.phase {
         for (key, table, names) in [("gates", "gate", &phase.gates), ("requires", "phase", &phase.requires)] {
-            let mut seen = BTreeSet::new();
+            let mut seen = HashSet::with_capacity(names.len());
             for (index, name) in names.iter().enumerate() {
+                let known = if table == "gate" { said.gate.contains_key(name) } else { said.phase.contains_key(name) };
+                let twice = !seen.insert(name);
+                if known && !twice {
+                    continue;
+                }
                 let place = index.to_string();
                 let path = ["phase", id, key, &place];
                 match table {
                     "gate" => report.known(&path, table, name, &said.gate),
                     _ => report.known(&path, table, name, &said.phase),
                 };
-                if !seen.insert(name) {
+                if twice {
                     report.push(&path, format!("`{name}` stands twice in {key}"), "name it once");
                 }
             }
@@ -252,8 +256,8 @@ fn env_names(said: &GatesToml, report: &mut Report<'_>) {
 }
 
 fn warnings(said: &GatesToml, report: &Report<'_>) -> Vec<Problem> {
-    let listed: BTreeSet<&str> = said.phase.values().flat_map(|phase| &phase.gates).map(String::as_str).collect();
-    let needed: BTreeSet<&str> = said.gate.values().flat_map(|gate| &gate.needs).map(String::as_str).collect();
+    let listed: HashSet<&str> = said.phase.values().flat_map(|phase| &phase.gates).map(String::as_str).collect();
+    let needed: HashSet<&str> = said.gate.values().flat_map(|gate| &gate.needs).map(String::as_str).collect();
     said.gate
         .keys()
         .filter(|id| !listed.contains(id.as_str()) && !needed.contains(id.as_str()))
@@ -286,8 +290,8 @@ pub(super) fn env_templates(said: &BTreeMap<String, String>, names: Names<'_>, p
 
 /// A cycle as `a, b, a`, if there is one.
 pub(super) fn find_cycle(edges: &BTreeMap<&str, Vec<&str>>) -> Option<Vec<String>> {
-    let mut done = BTreeSet::new();
-    for start in edges.keys() {
+    let mut done = HashSet::new();
+    for (start, _) in edges.iter().filter(|(_, list)| !list.is_empty()) {
         let mut path: Vec<(&str, usize)> = vec![(start, 0)];
         while let Some((node, next)) = path.last().copied() {
             let Some(to) = edges.get(node).and_then(|list| list.get(next)).copied() else {

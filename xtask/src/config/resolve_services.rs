@@ -136,8 +136,11 @@ fn probe(id: &str, said: &schema::Ready, words: Words<'_>, names: Names<'_>, rep
         return Some(Probe::Exec(words(argv, report)));
     }
     if let Some(line) = &said.line {
-        if let Err(cause) = regex_lite::Regex::new(line) {
-            report.push(&["service", id, "ready", "line"], format!("`{line}` is not a regular expression: {cause}"), "such as \"listening on\"");
+        if let Err(cause) = regex::Regex::new(line) {
+            // It draws the place over several lines, and ends with the reason.
+            let said = cause.to_string();
+            let why = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            report.push(&["service", id, "ready", "line"], format!("`{line}` is not a regular expression: {why}"), "such as \"listening on\"");
         }
         return Some(Probe::Line(line.clone()));
     }

@@ -148,13 +148,21 @@ impl Config {
         gate.services.iter().chain(gate.steps.iter().flat_map(|step| &step.services)).cloned().collect()
     }
 
+    /// Databases of which a gate, its steps or its services get a clone, each as often as it is named.
+    pub fn databases_of<'c>(&'c self, gate: &'c Gate) -> impl Iterator<Item = &'c Database> {
+        let of_services = self.started_for(&Self::services_of(gate)).into_iter().flat_map(|process| &process.databases);
+        let uses = gate.databases.iter().chain(gate.steps.iter().flat_map(|step| &step.databases)).chain(of_services);
+        uses.filter_map(|one| self.databases.get(&one.database))
+    }
+
     /// Runtimes that must be set up for a gate: its own, and those of its services and databases.
     pub fn runtimes_of(&self, gate: &Gate) -> Vec<String> {
-        let processes = self.started_for(&Self::services_of(gate));
-        let uses = gate.databases.iter().chain(gate.steps.iter().flat_map(|step| &step.databases)).chain(processes.iter().flat_map(|one| &one.databases));
-        let of_databases = uses.filter_map(|one| self.databases.get(&one.database)).flat_map(|database| &database.runtimes);
         let mut all: Vec<String> = gate.runtimes.clone();
-        for runtime in processes.iter().flat_map(|one| &one.runtimes).chain(of_databases) {
+        if !gate.is_supplied() {
+            return all;
+        }
+        let of_services = self.started_for(&Self::services_of(gate)).into_iter().flat_map(|one| &one.runtimes);
+        for runtime in of_services.chain(self.databases_of(gate).flat_map(|database| &database.runtimes)) {
             if !all.contains(runtime) {
                 all.push(runtime.clone());
             }

@@ -1,6 +1,8 @@
 //! Words of argv and env with placeholders: `{junit}`, `{backend.exe}`, `{{` for a brace. Knows which placeholders there are, not
 //! their values.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::text::closest;
@@ -174,6 +176,9 @@ impl Template {
         if text == TOOL_ARGS && names.tool {
             return Ok(Self(vec![Part::Place(Placeholder::ToolArgs)]));
         }
+        if !text.contains('{') {
+            return Ok(Self(vec![Part::Text(text.to_owned())]));
+        }
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -222,7 +227,10 @@ impl Template {
     }
 
     /// The word as it stood in the file.
-    pub fn source(&self) -> String {
+    pub fn source(&self) -> Cow<'_, str> {
+        if let [Part::Text(text)] = &self.0[..] {
+            return Cow::Borrowed(text);
+        }
         let shown = |place: &Placeholder| match place {
             Placeholder::Exe(runtime) => format!("{{{runtime}.exe}}"),
             Placeholder::GateOut(gate) => format!("{{{gate}.out}}"),
@@ -230,7 +238,7 @@ impl Template {
             Placeholder::ToolArgs => TOOL_ARGS.to_owned(),
             fixed => FIXED.iter().chain(OF_SERVICE).find(|(_, known)| known == fixed).map_or_else(String::new, |(word, _)| format!("{{{word}}}")),
         };
-        self.fill(shown)
+        Cow::Owned(self.fill(shown))
     }
 }
 

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::gates::SaidStep;
 use super::resolve::Report;
-use super::schema;
 use super::template::TOOL_ARGS;
 use crate::model::Tool;
 
@@ -20,14 +20,14 @@ pub enum ToolWord {
 }
 
 /// The tool of a step: its words must have a place to go to.
-pub(super) fn resolve(step: &schema::Step, base: &[&str], report: &mut Report<'_>) -> Option<Tool> {
+pub(super) fn resolve(step: &SaidStep<'_>, base: &[&str], report: &mut Report<'_>) -> Option<Tool> {
     let tool = match step.tool? {
         ToolWord::Pytest => Tool::Pytest,
         ToolWord::Vitest => Tool::Vitest,
         ToolWord::Playwright => Tool::Playwright,
         ToolWord::CargoNextest => Tool::CargoNextest,
     };
-    let placed = step.run.iter().flatten().any(|word| word == TOOL_ARGS);
+    let placed = step.run.into_iter().flatten().any(|word| word == TOOL_ARGS);
     if !placed {
         let at: Vec<&str> = base.iter().copied().chain(["tool"]).collect();
         let message = format!("`{}` has no place for its words", tool.word());

@@ -31,7 +31,7 @@ pub(super) fn mend(source: &Source<'_>, root: &Spanned<DeTable<'_>>, schema: &Va
 fn walk(source: &Source<'_>, root: &Spanned<DeTable<'_>>, schema: &Value, mends: bool) -> (Vec<Problem>, toml::Table) {
     let (rules, first) = Rules::of(schema);
     let mut walk = Walk { source, rules: &rules, mends, problems: Vec::new() };
-    let mended = walk.table(root.get_ref(), &root.span(), rules.get(first), &mut Vec::new());
+    let mended = walk.table(root.get_ref(), &root.span(), &rules.get(first), &mut Vec::new());
     (walk.problems, mended)
 }
 
@@ -52,8 +52,8 @@ struct Walk<'a> {
     problems: Vec<Problem>,
 }
 
-impl<'a> Walk<'a> {
-    fn value<'t>(&mut self, value: &'t Spanned<DeValue<'_>>, rule: &'a Rule<'a>, way: &mut Way<'t>) -> toml::Value {
+impl Walk<'_> {
+    fn value<'t>(&mut self, value: &'t Spanned<DeValue<'_>>, rule: &Rule<'_>, way: &mut Way<'t>) -> toml::Value {
         if rule.format.is_some_and(|format| ["check-keys", "threshold"].contains(&format)) {
             return self.copied(value.get_ref()); // the resolver knows the check or the metric, and with it what is right
         }
@@ -92,21 +92,21 @@ impl<'a> Walk<'a> {
         }
         match rule.kind {
             Kind::Object => toml::Value::Table(toml::Table::new()),
-            Kind::Array => toml::Value::Array(rule.items.map(|part| self.stand_in(self.rules.get(part))).into_iter().collect()),
+            Kind::Array => toml::Value::Array(rule.items.map(|part| self.stand_in(&self.rules.get(part))).into_iter().collect()),
             Kind::Integer => toml::Value::Integer(if rule.least == i64::MIN { 1 } else { rule.least }),
             Kind::Boolean => toml::Value::Boolean(false),
             Kind::Text => toml::Value::String(STAND_IN.to_owned()),
         }
     }
 
-    fn table<'t>(&mut self, table: &'t DeTable<'_>, span: &Range<usize>, rule: &'a Rule<'a>, way: &mut Way<'t>) -> toml::Table {
+    fn table<'t>(&mut self, table: &'t DeTable<'_>, span: &Range<usize>, rule: &Rule<'_>, way: &mut Way<'t>) -> toml::Table {
         let mut mended = toml::Table::new();
         for (key, value) in table {
             let name: &str = key.get_ref();
             way.push(Part::Key(name));
             match rule.properties.get(name).copied().or(rule.open) {
                 Some(part) => {
-                    let good = self.value(value, self.rules.get(part), way);
+                    let good = self.value(value, &self.rules.get(part), way);
                     if self.mends {
                         mended.insert(name.to_owned(), good);
                     }
@@ -126,15 +126,15 @@ impl<'a> Walk<'a> {
         for name in &rule.required {
             if !table.keys().any(|key| key.get_ref() == name) {
                 let part = rule.properties.get(name).map(|part| self.rules.get(*part));
-                let doc = part.map(|part| part.doc).filter(|doc| !doc.is_empty()).unwrap_or("required");
+                let doc = part.as_ref().map(|part| part.doc).filter(|doc| !doc.is_empty()).unwrap_or("required");
                 self.push(span, format!("missing key `{name}`{}", inside(way)), format!("{name}: {doc}"));
-                mended.insert((*name).to_owned(), part.map_or_else(|| toml::Value::String(STAND_IN.to_owned()), |part| self.stand_in(part)));
+                mended.insert((*name).to_owned(), part.as_ref().map_or_else(|| toml::Value::String(STAND_IN.to_owned()), |part| self.stand_in(part)));
             }
         }
         mended
     }
 
-    fn array<'t>(&mut self, items: &'t toml::de::DeArray<'_>, span: &Range<usize>, rule: &'a Rule<'a>, way: &mut Way<'t>) -> Vec<toml::Value> {
+    fn array<'t>(&mut self, items: &'t toml::de::DeArray<'_>, span: &Range<usize>, rule: &Rule<'_>, way: &mut Way<'t>) -> Vec<toml::Value> {
         if (items.len() as u64) < rule.min_items {
             self.push(span, format!("`{}` is empty", joined(way)), format!("it wants at least {} entry", rule.min_items));
         }
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
         let mut mended = Vec::new();
         for (index, item) in items.iter().enumerate() {
             way.push(Part::Index(index));
-            let good = self.value(item, self.rules.get(part), way);
+            let good = self.value(item, &self.rules.get(part), way);
             if self.mends {
                 mended.push(good);
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use regex::Regex;
 
 use crate::model::Category;
 
@@ -62,7 +62,7 @@ pub fn template(message: &str) -> String {
 
 /// Frames of the project in a trace, as `file:function`, the innermost last.
 fn frames(text: &str) -> Vec<String> {
-    let text = crate::text::strip_ansi(text);
+    let text = crate::text::without_ansi(text);
     let mut found: Vec<(usize, String)> = Vec::new();
     for trace in TRACES.iter() {
         for captures in trace.captures_iter(&text) {

@@ -98,7 +98,9 @@ impl Git {
         }
     }
 
-    /// Files that differ from where this branch left a commit: committed since, changed, or new and not ignored.
+    /// Files that differ from where this branch left a commit: committed since, changed, or new and not ignored. What git was told to
+    /// take for unchanged may be changed, so it is among them. A submodule, or a repository that is no submodule, is named as a folder,
+    /// with a slash behind it where git says so.
     pub fn changed_since(&self, name: &str) -> Result<Changed, Fault> {
         let named = self.commit(name)?;
         let base = self.line(&["merge-base", "HEAD", &named]).map_err(|_| {
@@ -107,9 +109,13 @@ impl Git {
         })?;
         let differ = self.run(&["diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", &base, "--", "."])?;
         let new = self.run(&["ls-files", "--others", "--exclude-standard", "-z", "--", "."])?;
+        let flags = self.run(&["ls-files", "-v", "-z", "--", "."])?;
+        let hidden = flags.split(|byte| *byte == 0).filter(|entry| super::hides_changes(entry)).filter_map(|entry| entry.get(2..));
+        let hidden = hidden.filter(|name| self.root.join(String::from_utf8_lossy(name).as_ref()).exists()); // a sparse tree lacks most
         let names: BTreeSet<String> = [differ, new]
             .iter()
             .flat_map(|said| said.split(|byte| *byte == 0))
+            .chain(hidden)
             .filter(|name| !name.is_empty())
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .collect();

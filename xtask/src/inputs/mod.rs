@@ -92,6 +92,11 @@ impl Globs {
         self.all.iter().any(|(reach, whole, _)| *whole && reach.has(folder)) && !self.except.iter().any(|(reach, ..)| reach.has(folder))
     }
 
+    /// Some glob can name something of this folder or below it.
+    fn meets(&self, folder: &str) -> bool {
+        self.all.iter().any(|(reach, ..)| reach.has(folder) || is_below(&reach.folder, folder))
+    }
+
     fn fits(&self, folder: &str, path: &str) -> bool {
         let any = |globs: &[(Reach, bool, GlobMatcher)]| globs.iter().any(|(reach, whole, matcher)| reach.has(folder) && (*whole || matcher.is_match(path)));
         any(&self.all) && !any(&self.except)
@@ -116,9 +121,13 @@ impl Patterns {
         Self(Globs::new(globs))
     }
 
-    /// The first path that some glob names.
-    pub fn find<'p>(&self, paths: &'p [String]) -> Option<&'p String> {
-        paths.iter().find(|path| self.0.fits(path.rsplit_once('/').map_or("", |(folder, _)| folder), path))
+    /// The first path that some glob names. A path that may be a folder (a submodule, another repository) stands for all that is in it.
+    pub fn find<'p>(&self, paths: &'p [String], is_folder: &dyn Fn(&str) -> bool) -> Option<&'p String> {
+        paths.iter().find(|path| {
+            let plain = path.trim_end_matches('/');
+            let folder = plain.rsplit_once('/').map_or("", |(folder, _)| folder);
+            self.0.fits(folder, plain) || (path.ends_with('/') || is_folder(plain)) && self.0.meets(plain)
+        })
     }
 }
 

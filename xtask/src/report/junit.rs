@@ -1,14 +1,16 @@
 //! junit.xml: one suite a gate, one case an identity, whatever the number of iterations.
 
+use std::io::{self, Write};
+
 use super::{CaseLine, Cases, Format};
 use crate::event::{PlannedGate, PlannedPhase};
 use crate::junit::write::{OutCase, OutSuite, document};
 use crate::model::{FlakyRule, Label, Outcome, Totals};
 use crate::record::{Finding, Met, Record};
 
-pub(super) const FORMAT: Format = Format { name: "junit", file: "junit.xml", doc: "one JUnit document over all gates and iterations", render };
+pub(super) const FORMAT: Format = Format { name: "junit", file: "junit.xml", doc: "one JUnit document over all gates and iterations", write };
 
-fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
+fn write(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> {
     let mut suites: Vec<OutSuite<'_>> = record.head.gates.iter().map(|gate| suite(record, cases, gate)).collect();
     for phase in &record.head.phases {
         let cases: Vec<OutCase> = record.criteria(phase).iter().map(|finding| criterion(record, phase, finding)).collect();
@@ -44,7 +46,8 @@ fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
         let cut = OutCase { name: "the run ended".to_owned(), kind: "gate.run-cut".to_owned(), ..refusal(0, why) };
         suites.push(OutSuite::of("run", vec![cut], Vec::new()));
     }
-    document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, suites).map_err(|cause| cause.to_string())
+    let document = document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, suites).map_err(io::Error::other)?;
+    out.write_all(&document)
 }
 
 fn refusal(index: usize, problem: &str) -> OutCase {

@@ -1,20 +1,21 @@
 //! summary.md: the run for a reader of a pull request.
 
 use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use super::{Cases, Format};
 use crate::record::Record;
 use crate::text::{millis, plural};
 
-pub(super) const FORMAT: Format = Format { name: "markdown", file: "summary.md", doc: "the run for a reader of a pull request", render };
+pub(super) const FORMAT: Format = Format { name: "markdown", file: "summary.md", doc: "the run for a reader of a pull request", write };
 
 /// Longest list of red cases.
 const LISTED: usize = 50;
 
-fn render(record: &Record, cases: &Cases) -> Result<Vec<u8>, String> {
-    let mut out = String::new();
-    compose(&mut out, record, cases).map_err(|cause| cause.to_string())?;
-    Ok(out.into_bytes())
+fn write(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = String::new();
+    compose(&mut text, record, cases).map_err(io::Error::other)?;
+    out.write_all(text.as_bytes())
 }
 
 /// What makes the whole run red, and attempts of shards that were not green.

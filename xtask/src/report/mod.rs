@@ -9,6 +9,8 @@ mod timeline;
 
 pub use cases::{CaseLine, Cases, GateCases, Proof, load};
 
+use std::io::{self, Write};
+
 use crate::record::Record;
 
 /// A format of a report.
@@ -20,8 +22,8 @@ pub struct Format {
     pub file: &'static str,
     /// What it is for.
     pub doc: &'static str,
-    /// Makes it.
-    pub render: fn(&Record, &Cases) -> Result<Vec<u8>, String>,
+    /// Makes it, part by part: a report of many gates is big.
+    pub write: fn(&Record, &Cases, &mut dyn Write) -> io::Result<()>,
 }
 
 /// All formats, by name.

@@ -177,8 +177,10 @@ fn steps(place: &Place<'_>, gate: &Gate, supply: &mut Supply<'_>, log: &File, fo
 fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>, log: &File) -> StepFact {
     let from = log.metadata().map_or(0, |metadata| metadata.len());
     let begun = Instant::now();
+    // The loop looks by itself for the first process of a gate that waits for nothing.
+    let quiet = !gate.is_supplied() && gate.steps.first().is_some_and(|first| std::ptr::eq(first, step));
     let end = match spec(place, gate, step, supply) {
-        Ok((spec, shown)) => execute(place, step, &spec, &shown, log),
+        Ok((spec, shown)) => execute(place, step, &spec, (&shown, quiet), log),
         Err(why) => End::NotStarted(why),
     };
     let to = log.metadata().map_or(from, |metadata| metadata.len());
@@ -190,7 +192,12 @@ fn one_step(place: &Place<'_>, gate: &Gate, step: &Step, supply: &Supply<'_>, lo
         fact.excerpt = excerpt;
         fact.at = at.map(|at| relative(place, step, &at));
     }
-    place.line.tell(Told::StepEnded { task: place.line.task, fact: Box::new(fact.clone()), from, to });
+    let told = Told::StepEnded { task: place.line.task, fact: Box::new(fact.clone()), from, to };
+    if is_last(gate, step) && !gate.reports() && !gate.is_supplied() {
+        place.line.hold(told); // the end of the attempt is all that comes
+    } else {
+        place.line.tell(told);
+    }
     fact
 }
 
@@ -204,7 +211,7 @@ fn relative(place: &Place<'_>, step: &Step, at: &crate::model::Location) -> crat
 }
 
 /// Starts the process, waits for it, ends its group, reaps it.
-fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: &[String], log: &File) -> End {
+fn execute(place: &Place<'_>, step: &Step, spec: &Spec, (shown, quiet): (&[String], bool), log: &File) -> End {
     let failed = |cause: std::io::Error| End::NotStarted(format!("`{}`: {cause}", spec.exe.display()));
     let (pipe, stdout, stderr) = match outputs(place, log) {
         Ok(outputs) => outputs,
@@ -228,7 +235,12 @@ fn execute(place: &Place<'_>, step: &Step, spec: &Spec, shown: &[String], log: &
         cwd: step.cwd.clone(),
         pid: pid.as_raw_nonzero().get(),
     };
-    place.line.tell(Told::Started { task: place.line.task, proc: Box::new(started), timeout: step.timeout });
+    let told = Told::Started { task: place.line.task, proc: Box::new(started), timeout: step.timeout };
+    if quiet {
+        place.line.quiet.leave(told);
+    } else {
+        place.line.tell(told);
+    }
     let waited = spawn::wait_keep(pid);
     end_group(place, pid.as_raw_nonzero().get());
     place.control.pid.store(0, Ordering::Release);

@@ -88,7 +88,8 @@ pub fn engine(ambient: &Ambient) -> impl Iterator<Item = (String, String)> {
     engine::VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), ambient.get(*name)?.clone())))
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// A pattern of `env-pass` names a variable.
+pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((before, after)) => name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after),

@@ -161,7 +161,7 @@ fn start_once(place: &Place<'_>, process: &Process, name: &str, needs: &[&Starte
         Probe::Http(address) => Asked::http(&words.fill(address), port)?,
         Probe::Tcp => Asked::Tcp(port),
         Probe::Exec(argv) => Asked::Exec(spec(argv.iter().map(|word| words.fill(word)).collect())?),
-        Probe::Line(pattern) => Asked::Line(regex_lite::Regex::new(pattern).map_err(|cause| cause.to_string())?),
+        Probe::Line(pattern) => Asked::Line(regex::Regex::new(pattern).map_err(|cause| cause.to_string())?),
     };
     let mask = site.mask(&process.secrets);
     let shown = mask.text(&redact(&argv).join(" "));

@@ -1,6 +1,7 @@
 //! The seam between the loop and what it starts: orders in, tidings out. The real side has threads and processes, the tests' side
 //! has a script. Knows no schedule.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::event::{EventKind, FoundBy, Installed, ProcStarted, RuntimeFound};
@@ -59,6 +60,24 @@ pub enum Told {
     Ended { task: usize, facts: Box<AttemptFacts> },
     /// A set-up is over; the interpreter that its gates will spawn.
     Installed { task: usize, result: Installed, runtime: Option<Box<RuntimeFound>> },
+    /// Several at once, in their order.
+    Several(Vec<Told>),
+}
+
+/// Tidings that can wait for the loop's next turn: waking it for each costs as much as a part of a small gate.
+#[derive(Clone, Debug, Default)]
+pub struct Quiet(Arc<Mutex<Vec<Told>>>);
+
+impl Quiet {
+    /// Leaves one thing for the loop.
+    pub fn leave(&self, told: Told) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+    }
+
+    /// Takes what was left, in its order.
+    pub fn take(&self) -> Vec<Told> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Starts and ends tasks.

@@ -31,11 +31,13 @@ use crate::judge::{self, Judgement, Terms};
 use crate::model::{AttemptFacts, CancelCause, FlakyRule, JobId, Skip, StopCause, Verdict};
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, Work, lock_words};
-use launch::{Force, Launch, Leak, Told};
+use launch::{Force, Launch, Leak, Quiet, Told};
 use locks::Locks;
 
 /// How often orphans, the disk and locks of other runs are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// How often the start of a process is looked for, which does not wake the loop.
+const GLANCE: Duration = Duration::from_millis(10);
 /// A lock that is waited for longer than this is named.
 const LONG_WAIT: Duration = Duration::from_secs(3);
 /// A process that KILL does not end within this time is given up.
@@ -162,6 +164,9 @@ struct Loop<'a, L> {
     planned: BTreeMap<&'a str, &'a PlannedGate>,
     begun: Instant,
     no_more: bool,
+    quiet: Quiet,
+    /// The next look at orphans, the disk and locks, however much happens until then.
+    tick: Instant,
 }
 
 /// Runs a plan to its end. Every planned job has an `AttemptEnded` or a `JobSkipped` when it returns.
@@ -183,6 +188,8 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
         planned: course.plan.gates.iter().map(|gate| (gate.id.as_str(), gate)).collect(),
         begun: Instant::now(),
         no_more: false,
+        quiet: inbox.quiet,
+        tick: Instant::now() + TICK,
     };
     state.leave_out();
     state.take_over(0);
@@ -201,7 +208,12 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
                     state.hear(told);
                 }
             }
-            () = tokio::time::sleep_until(wake) => state.clocks(),
+            () = tokio::time::sleep_until(state.glance(wake)) => {
+                state.hear_quiet();
+                if Instant::now() >= wake {
+                    state.clocks();
+                }
+            }
         }
     }
     for kind in state.launch.close(state.cancelled) {
@@ -216,6 +228,8 @@ pub async fn drive<L: Launch>(course: &Course<'_>, launch: &mut L, locks: &mut L
 pub struct Inbox {
     /// Tidings of tasks.
     pub told: UnboundedReceiver<Told>,
+    /// Tidings that did not wake it.
+    pub quiet: Quiet,
     /// Requests to stop.
     pub stop: UnboundedReceiver<CancelCause>,
 }
@@ -338,18 +352,30 @@ impl<L: Launch> Loop<'_, L> {
         self.facts.insert(task, AttemptFacts::default());
     }
 
+    /// The next clock, or sooner while a process may have started in silence.
+    fn glance(&self, wake: Instant) -> Instant {
+        let awaited = self.running.values().any(|running| running.step.is_empty());
+        if awaited { wake.min(Instant::now() + GLANCE) } else { wake }
+    }
+
+    fn hear_quiet(&mut self) {
+        for told in self.quiet.take() {
+            self.hear_one(told);
+        }
+    }
+
     fn next_clock(&self) -> Instant {
         let clocks = self.running.values().flat_map(|running| match running.ending {
             Ending::No => [running.deadline, running.step_deadline, Some(running.slow_at)],
             Ending::Asked(at) | Ending::Killed(at) => [Some(at), None, None],
             Ending::Closing => [None, None, None],
         });
-        let tick = Instant::now() + TICK;
-        clocks.flatten().chain([tick]).min().unwrap_or(tick)
+        clocks.flatten().chain([self.tick]).min().unwrap_or(self.tick)
     }
 
     fn clocks(&mut self) {
         let now = Instant::now();
+        self.tick = now + TICK;
         for task in self.running.keys().copied().collect::<Vec<_>>() {
             let Some(running) = self.running.get(&task) else { continue };
             match running.ending {
@@ -450,8 +476,19 @@ impl<L: Launch> Loop<'_, L> {
         }
     }
 
+    /// What was left in silence came first.
     fn hear(&mut self, told: Told) {
+        self.hear_quiet();
+        self.hear_one(told);
+    }
+
+    fn hear_one(&mut self, told: Told) {
         match told {
+            Told::Several(all) => {
+                for told in all {
+                    self.hear_one(told);
+                }
+            }
             Told::Started { task, proc, timeout } => self.hear_started(task, *proc, timeout),
             Told::StepEnded { task, fact, from, to } => {
                 let job = self.job(task);

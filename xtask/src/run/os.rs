@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::launch::{Force, Launch, Leak, Told};
+use super::launch::{Force, Launch, Leak, Quiet, Told};
 use super::supplies::Supplies;
 use super::{attempt, environment, install};
 use crate::baseline::Baseline;
@@ -143,20 +143,43 @@ pub struct Control {
 }
 
 /// The line of a thread to the loop.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Line {
     /// Task.
     pub task: usize,
     /// Channel.
     pub told: UnboundedSender<Told>,
+    /// What can wait for the loop's next turn.
+    pub quiet: Quiet,
+    /// What goes with the next thing that is told.
+    held: Mutex<Vec<Told>>,
 }
 
 impl Line {
+    fn new(task: usize, (told, quiet): &Channel) -> Self {
+        Self { task, told: told.clone(), quiet: quiet.clone(), held: Mutex::default() }
+    }
+
     /// Tells one thing; a loop that is gone needs no tidings.
     pub fn tell(&self, told: Told) {
+        let mut held = std::mem::take(&mut *lock(&self.held));
+        let told = if held.is_empty() {
+            told
+        } else {
+            held.push(told);
+            Told::Several(held)
+        };
         self.told.send(told).ok();
     }
+
+    /// Tells one thing together with the next one, which follows at once.
+    pub fn hold(&self, told: Told) {
+        lock(&self.held).push(told);
+    }
 }
+
+/// How threads speak to the loop.
+type Channel = (UnboundedSender<Told>, Quiet);
 
 enum Order {
     Attempt(usize, JobId, Arc<Control>),
@@ -177,7 +200,7 @@ pub struct Os {
     mask: Mask,
     queue: Arc<Queue>,
     threads: usize,
-    told: UnboundedSender<Told>,
+    channel: Channel,
     controls: BTreeMap<usize, (Arc<Control>, JobId)>,
     follower: Follower,
     suspects: BTreeMap<i32, (BTreeSet<usize>, FoundBy)>,
@@ -186,7 +209,7 @@ pub struct Os {
 
 impl Os {
     /// A launcher without threads; they come with the first orders.
-    pub fn new(site: Arc<Site>, told: UnboundedSender<Told>) -> std::io::Result<Self> {
+    pub fn new(site: Arc<Site>, told: UnboundedSender<Told>, quiet: Quiet) -> std::io::Result<Self> {
         let over = told.clone();
         let follower = Follower::start(site.depth, move |key| {
             if let Ok(task) = key.parse() {
@@ -195,7 +218,7 @@ impl Os {
         })?;
         let mask = site.mask_of_all();
         let (controls, suspects, doomed) = Default::default();
-        Ok(Self { site, mask, queue: Arc::default(), threads: 0, told, controls, follower, suspects, doomed })
+        Ok(Self { site, mask, queue: Arc::default(), threads: 0, channel: (told, quiet), controls, follower, suspects, doomed })
     }
 
     fn order(&mut self, order: Order) {
@@ -205,15 +228,15 @@ impl Os {
         drop(orders);
         if short {
             // Threads never exit before the program does: a thread that ended would orphan its processes.
-            let (queue, site, told, follower) = (Arc::clone(&self.queue), Arc::clone(&self.site), self.told.clone(), self.follower.clone());
-            let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, told, follower));
+            let (queue, site, channel, follower) = (Arc::clone(&self.queue), Arc::clone(&self.site), self.channel.clone(), self.follower.clone());
+            let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, channel, follower));
             self.threads += usize::from(spawned.is_ok());
         }
         self.queue.more.notify_one();
     }
 }
 
-fn serve(queue: &Queue, site: Arc<Site>, told: UnboundedSender<Told>, follower: Follower) {
+fn serve(queue: &Queue, site: Arc<Site>, channel: Channel, follower: Follower) {
     loop {
         let order = {
             let mut orders = lock(&queue.orders);
@@ -226,14 +249,14 @@ fn serve(queue: &Queue, site: Arc<Site>, told: UnboundedSender<Told>, follower: 
         };
         match order {
             Some(Order::Attempt(task, job, control)) => {
-                let line = Line { task, told: told.clone() };
+                let line = Line::new(task, &channel);
                 line.tell(match attempt::run(&site, &job, &control, &line, &follower) {
                     Ok(facts) => Told::Ended { task, facts: Box::new(facts) },
                     Err((service, why)) => Told::Unready { task, service, why },
                 });
             }
             Some(Order::Install(task, runtime, control)) => {
-                let line = Line { task, told: told.clone() };
+                let line = Line::new(task, &channel);
                 let (result, runtime) = install::run(&site, &runtime, &control, &line, &follower);
                 line.tell(Told::Installed { task, result, runtime: runtime.map(Box::new) });
             }
@@ -241,7 +264,7 @@ fn serve(queue: &Queue, site: Arc<Site>, told: UnboundedSender<Told>, follower: 
             None => {}
         }
     }
-    drop((site, told, follower)); // a plan of many gates is big, and this thread stays
+    drop((site, channel, follower)); // a plan of many gates is big, and this thread stays
     loop {
         std::thread::park();
     }

@@ -159,7 +159,7 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
     let untold = matches!(vitest, Some(Err(_)));
     let mut reading = Reading::new(place, gate, vitest.and_then(Result::ok));
     let opened = File::open(place.site.run.file(&name));
-    match opened.and_then(|file| read::read(file, &mut |case| reading.add(&case))) {
+    match opened.and_then(|file| read::read(file, &mut |case| reading.add(case))) {
         Ok(summary) => {
             fact.state = summary.state;
             fact.note = if summary.state == ReportState::Valid { String::new() } else { summary.notes.join("; ") };

@@ -3,6 +3,7 @@ use std::sync::mpsc::Receiver;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::launch::Quiet;
 use super::*;
 use crate::model::{End, StepFact};
 use crate::plan::{Request, plan};
@@ -167,7 +168,7 @@ impl Rig {
         let folder = tempfile::tempdir().expect("temporary folder");
         let mut locks = Locks::new(folder.path().to_owned());
         let mut script = Script { acts: self.acts, told: told_sender, running: BTreeMap::new(), room: self.room };
-        drive(&course, &mut script, &mut locks, &mut teller, Inbox { told, stop }).await;
+        drive(&course, &mut script, &mut locks, &mut teller, Inbox { told, quiet: Quiet::default(), stop }).await;
         teller.tell(EventKind::RunEnded {});
         drop(teller);
         events.iter().collect()

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use regex_lite::Regex;
+use regex::Regex;
 
 use crate::process::follow::part;
 use crate::process::probe;

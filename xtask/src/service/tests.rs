@@ -12,7 +12,7 @@ fn order<'a>(folder: &std::path::Path, script: &str, asked: Asked, timeout: u64)
 }
 
 fn line(pattern: &str) -> Asked {
-    Asked::Line(regex_lite::Regex::new(pattern).expect("a pattern"))
+    Asked::Line(regex::Regex::new(pattern).expect("a pattern"))
 }
 
 #[test]

@@ -141,7 +141,7 @@ pub fn check_folder(run: &RunDir, files: &Files, evaluated: &Evaluated) -> Resul
             let opened = std::fs::File::open(run.file(&file.path)).map_err(|cause| invalid(format!("{}: {cause}", file.path)))?;
             let mut tally = junit::tally::Tally::default();
             junit::read::read(opened, &mut |case| {
-                tally.add(&case);
+                tally.add(case);
             })
             .map_err(|cause| invalid(format!("{}: {cause}", file.path)))?;
             if tally.totals() != report.counted {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use globset::GlobSet;
-use regex_lite::Regex;
+use regex::Regex;
 
 use crate::config::schema::RuntimeKind;
 use crate::model::Location;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::{Here, outputs};
 use crate::commands::Repository;
 use crate::compose::engine;
-use crate::config::{Config, Gate, Part, StepRun};
+use crate::config::{Config, Gate, Part, Service, StepRun};
 use crate::inputs::{Digest, Inputs};
 use crate::judge::Terms;
 use crate::model::NO_INPUTS;
 use crate::plan::Work;
+use crate::postgres::binaries;
 use crate::process::spawn;
 use crate::reuse::{self, INPUTS, Kept, Parts, Subject, Told};
 use crate::run::environment;
@@ -39,10 +40,7 @@ pub(in crate::commands) fn of_runtime(config: &Config, runtime: &str) -> Vec<Str
 
 /// Files from which the databases of a gate and of its services are made.
 pub(in crate::commands) fn of_databases(config: &Config, gate: &Gate) -> Vec<String> {
-    let processes = config.started_for(&Config::services_of(gate));
-    let uses = gate.databases.iter().chain(gate.steps.iter().flat_map(|step| &step.databases)).chain(processes.iter().flat_map(|one| &one.databases));
-    let databases = uses.filter_map(|one| config.databases.get(&one.database));
-    databases.flat_map(|database| database.inputs.iter().chain(database.fixtures.values()).chain(&database.alembic).cloned()).collect()
+    config.databases_of(gate).flat_map(|database| database.inputs.iter().chain(database.fixtures.values()).chain(&database.alembic).cloned()).collect()
 }
 
 /// Outputs of everything that a gate needs, at any distance.
@@ -119,6 +117,10 @@ impl Facing<'_> {
         if !databases.is_empty() {
             parts.insert("databases".to_owned(), self.digest(&databases)?.content);
         }
+        let servers = self.servers(gate);
+        if !servers.is_empty() {
+            parts.insert("database servers".to_owned(), digest_of(&servers));
+        }
         for runtime in config.runtimes_of(gate) {
             let files = self.digest(&of_runtime(config, &runtime))?.content;
             let exe =
@@ -140,10 +142,9 @@ impl Facing<'_> {
     /// The gate's own table, and those of all that it names.
     fn tables_of(&self, gate: &Gate) -> String {
         let config = self.here.config;
+        let databases: BTreeSet<&str> = config.databases_of(gate).map(|database| database.id.as_str()).collect();
         let processes = config.started_for(&Config::services_of(gate));
-        let uses = gate.databases.iter().chain(gate.steps.iter().flat_map(|step| &step.databases)).chain(processes.iter().flat_map(|one| &one.databases));
-        let databases: BTreeSet<&str> = uses.map(|one| one.database.as_str()).collect();
-        let servers = databases.iter().filter_map(|id| config.databases.get(*id)).map(|database| database.service.as_str());
+        let servers = config.databases_of(gate).map(|database| database.service.as_str());
         let services: BTreeSet<&str> = processes.iter().map(|process| process.id.as_str()).chain(servers).collect();
         let table = |kind: &str, id: &str| format!("{kind} {id} {:?}\n", self.tables.get(kind).and_then(|all| all.get(id)));
         let mut text = format!("{:?}\n{}", self.tables.get("defaults"), table("gate", &gate.id));
@@ -154,6 +155,22 @@ impl Facing<'_> {
         digest_of(&text)
     }
 
+    /// The programs of the database servers that a gate stands on, as their stat shows them: an update of the system is another server.
+    fn servers(&self, gate: &Gate) -> String {
+        let Here { config, ambient, repository, .. } = self.here;
+        let path = ambient.get("PATH").map(String::as_str).unwrap_or_default();
+        let services: BTreeSet<&str> = config.databases_of(gate).map(|database| database.service.as_str()).collect();
+        let mut text = String::new();
+        for id in services {
+            if let Some(Service::Postgres(postgres)) = config.services.get(id) {
+                let places = binaries::places(&postgres.version, path, &repository.gates.cache(""));
+                let found = places.into_iter().map(|folder| folder.join("postgres")).find(|program| program.is_file());
+                text.extend([format!("{id} {}\n", found.map(|program| format!("{} {}", program.display(), stamp(&program))).unwrap_or_default())]);
+            }
+        }
+        text
+    }
+
     /// Digest of the environment before the gate's own values, and its PATH.
     fn surroundings(&mut self, gate: &Gate) -> (String, String) {
         if let Some(known) = self.environments.get(&gate.runtimes) {
@@ -161,12 +178,7 @@ impl Facing<'_> {
         }
         let Here { config, ambient, interpreters, .. } = self.here;
         let mut env = environment::base(ambient, &config.env_pass, false);
-        let passed = |name: &str| {
-            config
-                .env_pass
-                .iter()
-                .any(|pattern| pattern.trim_end_matches('*') == name || pattern.ends_with('*') && name.starts_with(pattern.trim_end_matches('*')))
-        };
+        let passed = |name: &str| config.env_pass.iter().any(|pattern| environment::matches(pattern, name));
         env.retain(|name, _| passed(name) || !VOLATILE.iter().any(|volatile| name == volatile || volatile.ends_with('_') && name.starts_with(volatile)));
         let used: Vec<_> = gate.runtimes.iter().filter_map(|id| Some((config.runtimes.get(id)?, interpreters.get(id)?.folder()))).collect();
         let path = environment::path(&config.root, &used, ambient);

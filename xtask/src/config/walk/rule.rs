@@ -1,7 +1,9 @@
 //! The JSON Schema of gates.toml made ready for a walk: references followed, and what is looked up often in places of its own. Knows
 //! the part of JSON Schema that our own types produce.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -63,57 +65,62 @@ pub(super) struct Rule<'s> {
     pub(super) doc: &'s str,
 }
 
-/// All rules.
+/// A part of the schema, and its rule where somebody asked for it.
+type Place<'s> = (&'s Value, Option<Rc<Rule<'s>>>);
+
+/// All rules, each made when it is first asked for: a file uses few of them.
 #[derive(Debug)]
 pub(super) struct Rules<'s> {
     schema: &'s Value,
-    all: Vec<Rule<'s>>,
-    known: BTreeMap<*const Value, usize>,
+    all: RefCell<Vec<Place<'s>>>,
+    known: RefCell<HashMap<*const Value, usize>>,
 }
 
 impl<'s> Rules<'s> {
     /// The rules of a schema, and the place of its own.
     pub(super) fn of(schema: &'s Value) -> (Self, usize) {
-        let mut rules = Self { schema, all: Vec::new(), known: BTreeMap::new() };
-        let root = rules.add(schema);
+        let rules = Self { schema, all: RefCell::default(), known: RefCell::default() };
+        let root = rules.place(schema);
         (rules, root)
     }
 
-    pub(super) fn get(&self, place: usize) -> &Rule<'s> {
-        &self.all[place]
+    pub(super) fn get(&self, place: usize) -> Rc<Rule<'s>> {
+        let schema = match &self.all.borrow()[place] {
+            (_, Some(rule)) => return Rc::clone(rule),
+            (schema, None) => *schema,
+        };
+        let rule = Rc::new(self.rule(schema));
+        self.all.borrow_mut()[place].1 = Some(Rc::clone(&rule));
+        rule
     }
 
-    fn add(&mut self, schema: &'s Value) -> usize {
+    fn place(&self, schema: &'s Value) -> usize {
         let schema = self.plain(schema);
-        if let Some(place) = self.known.get(&std::ptr::from_ref(schema)) {
-            return *place;
-        }
-        let place = self.all.len();
-        self.known.insert(std::ptr::from_ref(schema), place);
+        *self.known.borrow_mut().entry(std::ptr::from_ref(schema)).or_insert_with(|| {
+            let mut all = self.all.borrow_mut();
+            all.push((schema, None));
+            all.len() - 1
+        })
+    }
+
+    fn rule(&self, schema: &'s Value) -> Rule<'s> {
         let text = |key| schema.get(key).and_then(Value::as_str);
         let list = |key| schema.get(key).and_then(Value::as_array).map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>());
-        self.all.push(Rule {
+        let properties = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        Rule {
             kind: Kind::of(schema),
             words: list("enum"),
             format: text("format"),
-            properties: BTreeMap::new(),
-            listed: Vec::new(),
-            open: None,
+            properties: properties().map(|(name, part)| (name.as_str(), self.place(part))).collect(),
+            listed: properties().map(|(name, _)| name.as_str()).collect(),
+            open: schema.get("additionalProperties").filter(|more| more.is_object()).map(|more| self.place(more)),
             required: list("required").unwrap_or_default(),
-            items: None,
+            items: schema.get("items").map(|part| self.place(part)),
             min_items: schema.get("minItems").and_then(Value::as_u64).unwrap_or(0),
             least: schema.get("minimum").and_then(Value::as_i64).unwrap_or(i64::MIN),
             most: schema.get("maximum").and_then(Value::as_i64).unwrap_or(i64::MAX),
             doc: text("description").unwrap_or(""),
-        });
-        for (name, part) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            let part = self.add(part);
-            self.all[place].properties.insert(name, part);
-            self.all[place].listed.push(name);
         }
-        self.all[place].open = schema.get("additionalProperties").filter(|more| more.is_object()).map(|more| self.add(more));
-        self.all[place].items = schema.get("items").map(|part| self.add(part));
-        place
     }
 
     /// Follows references, and takes the part beside `null` where a key is optional.

@@ -1,0 +1,142 @@
+//! Characters of a report: which XML allows, what references mean, and how much of a long text is kept.
+
+/// Text kept of one element: this much of its head and of its tail.
+pub(super) const KEEP: usize = 32 << 10;
+
+/// The characters of XML 1.0, production 2.
+pub(in crate::junit) fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
+}
+
+/// A character that XML 1.0 forbids makes the document ill-formed for every other reader.
+pub(super) fn legal(text: &str) -> Result<(), String> {
+    // Nearly every stretch has only harmless bytes, and bytes are looked at many at a time; most others have ends of lines.
+    let special = |seen: u8, byte: &u8| seen | u8::from(*byte < 0x20) | u8::from(*byte == 0xEF);
+    let suspicious = |byte: &u8| (*byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r')) || *byte == 0xEF;
+    if text.as_bytes().chunks(128).all(|chunk| chunk.iter().fold(0, special) == 0 || !chunk.iter().any(suspicious)) {
+        return Ok(());
+    }
+    match text.chars().find(|c| !is_xml_char(*c)) {
+        Some(bad) => Err(format!("character U+{:04X} is not allowed in XML", u32::from(bad))),
+        None => Ok(()),
+    }
+}
+
+/// Appends what `&name;` stands for.
+pub(super) fn reference(name: &str, out: &mut String, notes: &mut dyn FnMut(String)) -> Result<(), String> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = number.strip_prefix('x').map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
+        let sign = code.and_then(char::from_u32).filter(|c| is_xml_char(*c));
+        out.push(sign.ok_or_else(|| format!("reference to invalid character &{name};"))?);
+        return Ok(());
+    }
+    match name {
+        "lt" => out.push('<'),
+        "gt" => out.push('>'),
+        "amp" => out.push('&'),
+        "quot" => out.push('"'),
+        "apos" => out.push('\''),
+        other => {
+            notes(format!("unknown entity &{other}; kept as it is"));
+            out.push('&');
+            out.push_str(other);
+            out.push(';');
+        }
+    }
+    Ok(())
+}
+
+/// Head and tail of a long text. Its rooms are used again.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    head: String,
+    tail: String,
+    cut: u64,
+}
+
+impl Text {
+    pub(super) fn clear(&mut self) {
+        self.head.clear();
+        self.tail.clear();
+        self.cut = 0;
+    }
+
+    pub(super) fn push(&mut self, more: &str) {
+        if self.head.len() + more.len() <= KEEP && self.tail.is_empty() {
+            self.head.push_str(more);
+            return;
+        }
+        self.tail.push_str(more);
+        if self.tail.len() > 2 * KEEP {
+            let mut from = self.tail.len() - KEEP;
+            while !self.tail.is_char_boundary(from) {
+                from += 1;
+            }
+            self.cut += from as u64;
+            self.tail.drain(..from);
+        }
+    }
+
+    /// Moves what was kept into `place`.
+    pub(super) fn take(&mut self, place: &mut String) {
+        if self.cut > 0 {
+            self.head.extend(["\n... ", &self.cut.to_string(), " bytes left out ...\n"]);
+        }
+        self.head.push_str(&self.tail);
+        std::mem::swap(place, &mut self.head);
+        self.clear();
+    }
+}
+
+/// Seconds of a `time` attribute; commas as thousands or decimals where that is clear, nothing where it is not.
+pub(super) fn seconds(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let plain = |text: &str| {
+        let good = text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|c| c.is_ascii_digit() || b".eE-".contains(&c));
+        text.parse::<f64>().ok().filter(|value| good && value.is_finite())
+    };
+    match text.split_once(',') {
+        None => plain(text),
+        Some((_, after)) if after.contains('.') => plain(&text.replace(',', "")),
+        Some((before, after)) if after.len() != 3 && !after.contains(',') => plain(&format!("{before}.{after}")),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_or_left_out() {
+        for (text, expected) in [("1.5", Some(1.5)), ("1,234.5", Some(1234.5)), ("0,25", Some(0.25)), ("1,234", None), ("NaN", None), ("-1", None)] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_text_keeps_head_and_tail() {
+        let mut text = Text::default();
+        text.push("head");
+        for _ in 0..40 {
+            text.push(&"x".repeat(KEEP / 8));
+        }
+        text.push("tail");
+        let mut kept = String::new();
+        text.take(&mut kept);
+        assert!(kept.starts_with("head") && kept.ends_with("tail") && kept.len() < 4 * KEEP, "{}", kept.len());
+        text.push("next");
+        text.take(&mut kept);
+        assert_eq!(kept, "next");
+    }
+
+    #[test]
+    fn forbidden_characters_are_found_wherever_they_stand() {
+        for at in [0, 1, 255, 256, 300] {
+            let text = format!("{}\u{1}{}", "x".repeat(at), "y".repeat(300));
+            assert!(legal(&text).is_err(), "{at}");
+            assert!(legal(&text.replace('\u{1}', "\u{FFFF}")).is_err(), "{at}");
+            assert!(legal(&text.replace('\u{1}', "\u{FB01}\t\r\n")).is_ok(), "{at}");
+        }
+    }
+}
