@@ -368,16 +368,18 @@ def machine(bench: Bench) -> str:
 
 
 def write(bench: Bench, rows: list[Row]) -> None:
-    """Puts the tables into README.md, between its two marks."""
-    text = [machine(bench), ""]
-    for case in dict.fromkeys(row.case for row in rows):
-        text += [f"| {case} | wall s | cpu s | peak MiB | ratio | wanted |", "| --- | --- | --- | --- | --- | --- |"]
-        text += [f"| {row.side} | {row.wall:.4f} | {row.cpu:.4f} | {row.peak:.0f} | {row.ratio:.2f} | {row.bar} |" for row in rows if row.case == case]
-        text.append("")
+    """Puts the tables into README.md, between its two marks. Cases that were not run keep theirs."""
     readme = HERE / "README.md"
     front, rest = readme.read_text().split("<!-- table -->\n", 1)
-    back = rest.split("<!-- end -->\n", 1)[1]
-    readme.write_text(f"{front}<!-- table -->\n" + "\n".join(text) + f"<!-- end -->\n{back}")
+    before, back = rest.split("<!-- end -->\n", 1)
+    # A table begins with the name of its case.
+    tables = {text.split("|")[1].strip(): text for text in before.strip().split("\n\n") if text.startswith("|")}
+    for case in dict.fromkeys(row.case for row in rows):
+        lines = [f"| {case} | wall s | cpu s | peak MiB | ratio | wanted |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += [f"| {row.side} | {row.wall:.4f} | {row.cpu:.4f} | {row.peak:.0f} | {row.ratio:.2f} | {row.bar} |" for row in rows if row.case == case]
+        tables[case] = "\n".join(lines)
+    text = "\n\n".join([machine(bench), *tables.values()])
+    readme.write_text(f"{front}<!-- table -->\n{text}\n\n<!-- end -->\n{back}")
 
 
 def ratios(rows: list[Row]) -> dict[str, float]:

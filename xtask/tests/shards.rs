@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::support::{Sandbox, demo_tool};
 use xtask::model::{Outcome, Part};
 use xtask::plan::shard::{PlannedShard, ShardPlan};
@@ -232,6 +234,12 @@ fn what_is_delivered_wrong_is_refused_by_name() {
     std::fs::write(&report, &whole).expect("written");
     merge(&sandbox).exits(0);
 
+    // A journal that takes a result from another run: no shard does that by itself.
+    std::fs::write(&journal, with_reuse(&text)).expect("written");
+    merge(&sandbox).exits(70).says("shard 3").says("took results from another run, which no shard does");
+    std::fs::write(&journal, &text).expect("written");
+    merge(&sandbox).exits(0);
+
     // Another plan, another commit.
     let again = plan_of(&["--shards", "2"]);
     assert_ne!(again.digest, shards.digest);
@@ -241,6 +249,18 @@ fn what_is_delivered_wrong_is_refused_by_name() {
     sandbox.run(&["gate", "--shard", "1", "--plan", PLAN]).exits(2).says("the plan is of");
     sandbox.commit();
     sandbox.run(&["gate", "--shard", "1", "--plan", PLAN]).exits(2).says("the plan is of");
+}
+
+/// A journal with one event more before its end.
+fn with_reuse(journal: &[u8]) -> String {
+    let text = String::from_utf8_lossy(journal);
+    let mut events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let job = events.iter().find_map(|event| event["kind"]["JobStarted"].get("job")).expect("a job started").clone();
+    let reused = json!({ "job": job, "run": "other", "wall": "2026-01-01T00:00:00Z", "commit": null, "dirty": false, "fingerprint": "f" });
+    let place = events.len() - 1;
+    events.insert(place, json!({ "seq": place, "at": 0, "kind": { "JobReused": reused } }));
+    events[place + 1]["seq"] = json!(place + 1);
+    events.iter().map(|event| format!("{event}\n")).collect()
 }
 
 fn merge_of_nothing(sandbox: &Sandbox) {
