@@ -275,6 +275,8 @@ fn a_change_that_git_does_not_show_file_by_file_concerns_gates_too() {
     sandbox.git(&["update-index", "--assume-unchanged", "src/a/x"]);
     sandbox.write("src/a/x", "2");
     assert_eq!(affected(0), "a", "git was told not to look");
+    std::fs::remove_file(sandbox.path("src/a/x")).expect("removed");
+    assert_eq!(affected(0), "a", "nor to miss it");
     sandbox.git(&["update-index", "--no-assume-unchanged", "src/a/x"]);
     sandbox.git(&["checkout", "-q", "src/a/x"]);
     assert_eq!(affected(4), "");

@@ -110,8 +110,10 @@ impl Git {
         let differ = self.run(&["diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", &base, "--", "."])?;
         let new = self.run(&["ls-files", "--others", "--exclude-standard", "-z", "--", "."])?;
         let flags = self.run(&["ls-files", "-v", "-z", "--", "."])?;
-        let hidden = flags.split(|byte| *byte == 0).filter(|entry| super::hides_changes(entry)).filter_map(|entry| entry.get(2..));
-        let hidden = hidden.filter(|name| self.root.join(String::from_utf8_lossy(name).as_ref()).exists()); // a sparse tree lacks most
+        // A sparse tree lacks most of what it marks with S; anything else that is gone was removed.
+        let lacks = |entry: &[u8], name: &[u8]| entry.first() == Some(&b'S') && !self.root.join(String::from_utf8_lossy(name).as_ref()).exists();
+        let hidden = flags.split(|byte| *byte == 0).filter(|entry| super::hides_changes(entry));
+        let hidden = hidden.filter_map(|entry| entry.get(2..).filter(|name| !lacks(entry, name)));
         let names: BTreeSet<String> = [differ, new]
             .iter()
             .flat_map(|said| said.split(|byte| *byte == 0))

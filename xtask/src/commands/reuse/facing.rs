@@ -164,8 +164,9 @@ impl Facing<'_> {
         for id in services {
             if let Some(Service::Postgres(postgres)) = config.services.get(id) {
                 let places = binaries::places(&postgres.version, path, &repository.gates.cache(""));
-                let found = places.into_iter().map(|folder| folder.join("postgres")).find(|program| program.is_file());
-                text.extend([format!("{id} {}\n", found.map(|program| format!("{} {}", program.display(), stamp(&program))).unwrap_or_default())]);
+                // All of them: which one has the right version is known when it is asked, and that takes a process.
+                let found = places.into_iter().map(|folder| folder.join("postgres")).filter(|program| program.is_file());
+                text.extend(found.map(|program| format!("{id} {} {}\n", program.display(), stamp(&program))));
             }
         }
         text
