@@ -260,7 +260,7 @@ fn with_reuse(journal: &[u8]) -> String {
     let place = events.len() - 1;
     events.insert(place, json!({ "seq": place, "at": 0, "kind": { "JobReused": reused } }));
     events[place + 1]["seq"] = json!(place + 1);
-    events.iter().map(|event| format!("{event}\n")).collect()
+    events.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn merge_of_nothing(sandbox: &Sandbox) {
