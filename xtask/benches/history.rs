@@ -53,7 +53,8 @@ fn fill(file: &Path, names: &[String], runs: u32, red: bool) -> (u64, u32) {
         };
         let results: Vec<ResultLesson> = failing.map(result).collect();
         count += results.len() as u32;
-        let iteration = IterationLesson { number: 1, took: 1000, whole: true, inventory: "same".to_owned(), names: names.to_vec(), results };
+        let iteration =
+            IterationLesson { number: 1, took: 1000, whole: true, inventory: "same".to_owned(), names: names.iter().map(String::as_str).collect(), results };
         let gates = vec![GateLesson { gate: "backend-tests".to_owned(), owner: "backend".to_owned(), iterations: vec![iteration] }];
         let wall = format!("2026-01-{:02}T{:02}:{:02}:00Z", 1 + run / 500, run / 60 % 24, run % 60);
         store.learn(&Lesson { run: format!("run-{run:05}"), wall, commit: "0".repeat(40), code: format!("code {}", run / 4), gates }).expect("learned");

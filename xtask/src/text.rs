@@ -91,40 +91,47 @@ pub fn visible(text: &str) -> String {
     plain.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+/// What a line must hold for a pattern to match, and the pattern.
+static PLACES: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     [
         // src/App.tsx(41,5): error TS2345
-        r"([\w@./\\\[\]-]+\.[A-Za-z]{1,5})\((\d+),\d+\)",
+        ("(", r"([\w@./\\\[\]-]+\.[A-Za-z]{1,5})\((\d+),\d+\)"),
         // File "app/x.py", line 12
-        r#"File "([^"]+)", line (\d+)"#,
+        ("File \"", r#"File "([^"]+)", line (\d+)"#),
         // src/App.tsx:41:5, tests/test_x.py:12: AssertionError, --> src/main.rs:3:4
-        r"([\w@./\\\[\]-]+\.[A-Za-z]{1,5}):(\d+)",
+        (":", r"([\w@./\\\[\]-]+\.[A-Za-z]{1,5}):(\d+)"),
     ]
     .iter()
-    .map(|pattern| Regex::new(pattern).expect("the pattern is a constant that a test compiles"))
+    .map(|(sign, pattern)| (*sign, Regex::new(pattern).expect("the pattern is a constant that a test compiles")))
     .collect()
 });
 
 /// Finds the place in somebody's source that an output names: the first one outside of installed packages.
 pub fn locate(text: &str) -> Option<Location> {
-    text.lines().filter_map(locate_in_line).find(|found| !is_foreign(&found.file))
+    text.lines().find_map(locate_in_line)
 }
 
-/// All places of one output, in order, installed packages left out.
-pub fn locate_all(text: &str) -> Vec<Location> {
-    text.lines().filter_map(locate_in_line).filter(|found| !is_foreign(&found.file)).collect()
+/// Finds the last such place in one file, named by its end.
+pub fn locate_last_in(file: &str, text: &str) -> Option<Location> {
+    if file.is_empty() {
+        return None;
+    }
+    // Only a line that names the file can hold a place in it, but for the sign between its folders.
+    let lines = text.lines().rev().filter(|line| line.contains(file) || line.contains('\\'));
+    lines.filter_map(locate_in_line).find(|at| at.file.ends_with(file))
 }
 
 fn locate_in_line(line: &str) -> Option<Location> {
-    // A place ends in a number behind one of these; most lines have neither, and are looked at fast.
+    // A place ends in a number behind one of these; most lines have none, and are looked at fast.
     memchr::memchr3(b':', b'(', b'"', line.as_bytes())?;
-    PLACES.iter().find_map(|pattern| {
-        let caught = pattern.captures(line)?;
+    let place = PLACES.iter().find_map(|(sign, pattern)| {
+        let caught = if line.contains(sign) { pattern.captures(line)? } else { return None };
         let file = caught.get(1)?.as_str().replace('\\', "/");
         let number = caught.get(2)?.as_str().parse().ok()?;
         let source = file.rsplit('.').next().is_some_and(|ending| SOURCES.contains(&ending));
         source.then_some(Location { file, line: number })
-    })
+    });
+    place.filter(|found| !is_foreign(&found.file))
 }
 
 const SOURCES: &[&str] = &[
@@ -150,7 +157,7 @@ pub fn excerpt(log: &str) -> (String, Option<Location>) {
     let clean = strip_ansi(log);
     let lines: Vec<&str> = clean.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let alarming = |line: &&&str| ALARM.is_match(line);
-    let placed = |line: &&&str| locate_in_line(line).is_some_and(|found| !is_foreign(&found.file));
+    let placed = |line: &&&str| locate_in_line(line).is_some();
     let found = lines
         .iter()
         .filter(alarming)

@@ -129,9 +129,13 @@ fn a_newer_history_is_left_alone_and_a_damaged_one_is_kept_aside() {
     assert!(sandbox.path(".gates/history.damaged-1").exists());
 }
 
+fn names() -> Vec<String> {
+    (0..100).map(|case| format!("case {case}")).collect()
+}
+
 /// A lesson of one gate with a hundred cases, some red.
-fn lesson(number: u32) -> Lesson {
-    let names: Vec<String> = (0..100).map(|case| format!("case {case}")).collect();
+fn lesson(number: u32, names: &[String]) -> Lesson<'_> {
+    let names = names.iter().map(String::as_str).collect();
     let cause = Cause { print: 7, category: Category::Timeout, rule: "r".to_owned(), message: "late".to_owned() };
     let red = |case: &u32| (number + case).is_multiple_of(7);
     let results =
@@ -161,10 +165,10 @@ fn order_of_arrival_does_not_matter() {
     let mut straight = Store::open(&folder.path().join("a.sqlite")).expect("opened");
     let mut mixed = Store::open(&folder.path().join("b.sqlite")).expect("opened");
     for number in 0..60 {
-        assert!(straight.learn(&lesson(number)).expect("learned"));
-        assert!(mixed.learn(&lesson(number * 7 % 60)).expect("learned"));
+        assert!(straight.learn(&lesson(number, &names())).expect("learned"));
+        assert!(mixed.learn(&lesson(number * 7 % 60, &names())).expect("learned"));
     }
-    assert!(!mixed.learn(&lesson(3)).expect("known"), "a run is taken in once");
+    assert!(!mixed.learn(&lesson(3, &names())).expect("known"), "a run is taken in once");
     assert_eq!(told(&straight), told(&mixed));
     let red: u32 = straight.tally().expect("a tally").iter().map(|case| case.red).sum();
     let planted = (0..60_u32).map(|number| (0..10).filter(|case| (number + case) % 7 == 0).count() as u32).sum::<u32>();
@@ -180,7 +184,7 @@ fn two_writers_lose_nothing() {
         let file = file.clone();
         std::thread::spawn(move || {
             let mut store = Store::open(&file).expect("opened");
-            (from..from + 60).for_each(|number| assert!(store.learn(&lesson(number)).expect("learned")));
+            (from..from + 60).for_each(|number| assert!(store.learn(&lesson(number, &names())).expect("learned")));
         })
     };
     let writers = [writer(0), writer(1000), writer(2000)];
@@ -214,7 +218,7 @@ fn a_new_history_is_made_once_by_whoever_comes_first() {
 fn import_file(sandbox: &Sandbox, count: u32) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let mut store = Store::open(&folder.path().join("history.sqlite")).expect("opened");
-    (0..count).for_each(|number| assert!(store.learn(&lesson(number)).expect("learned")));
+    (0..count).for_each(|number| assert!(store.learn(&lesson(number, &names())).expect("learned")));
     sandbox.write("import.json", &serde_json::to_string(&store.export().expect("exported")).expect("JSON"));
 }
 

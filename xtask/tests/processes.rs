@@ -201,3 +201,13 @@ fn a_gate_has_no_terminal_and_no_input() {
     let sandbox = Sandbox::with_gate("shell = 'read -r line && exit 7; (: < /dev/tty) 2>/dev/null && exit 8; exit 0'");
     sandbox.run(&["gate", "p"]).exits(0);
 }
+
+#[test]
+fn a_gate_has_memory_as_any_other_process() {
+    // A runner without huge pages would hand that on to all that it starts.
+    let own = std::fs::read_to_string("/proc/self/status").expect("readable");
+    let line = own.lines().find(|line| line.starts_with("THP_enabled:")).expect("a kernel that tells");
+    let pattern = line.replace('\t', ".");
+    let sandbox = Sandbox::with_gate(&format!("run = ['grep', '-qx', '{pattern}', '/proc/self/status']"));
+    sandbox.run(&["gate", "p"]).exits(0);
+}

@@ -98,5 +98,5 @@ fn cases_of(folder: &RunDir, gate: &str) -> Option<BTreeSet<String>> {
     let iteration = record.jobs_of(gate).filter(|(_, job)| clean(job)).map(|(id, _)| id.iteration).last()?;
     let cases = load_cases(&mut record, folder, Proof::Digest);
     let own = &cases.gates.get(gate)?.cases;
-    Some(own.iter().filter(|case| !case.synthetic && case.outcomes.contains_key(&iteration)).map(|case| case.name.clone()).collect())
+    Some(own.iter().filter(|case| !case.synthetic && case.outcome_in(iteration).is_some()).map(|case| case.name.to_string()).collect())
 }

@@ -65,7 +65,9 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof, history: Option<
     let summary = std::fs::read_to_string(run.file("summary.md")).unwrap_or_default();
     let exit = if faults.is_empty() { record.exit() } else { Exit::Broken };
     let tally = tally(&record, &cases, run, program);
-    std::mem::forget((cases, lesson)); // the command ends with them, and taking big ones apart takes time
+    // The command ends with them, and taking big ones apart takes time.
+    std::mem::forget(lesson);
+    std::mem::forget(cases);
     Finished { tally, record, exit, faults, digest: told.digest, summary, unlearned }
 }
 
@@ -123,17 +125,22 @@ fn run_uri() -> String {
 fn tally(record: &Record, cases: &Cases, run: &RunDir, program: &str) -> Tally {
     let gates = record.head.gates.iter().filter_map(|planned| cases.gates.get_key_value(&planned.id));
     let red = gates.flat_map(|(gate, own)| {
-        own.cases.iter().filter(|case| case.red() > 0 && !(case.synthetic && case.name == *gate)).map(|case| RedCase {
+        own.cases.iter().filter(|case| case.red() > 0 && !(case.synthetic && *case.name == **gate)).map(|case| RedCase {
             gate: gate.clone(),
-            name: case.name.clone(),
-            at: case.at.as_ref().map(ToString::to_string).or_else(|| Some(format!("{}:{}", case.file, case.line?)).filter(|_| !case.file.is_empty())),
-            message: case.message.clone(),
-            label: if case.outcomes.len() > 1 { case.label() } else { Label::Unclassified },
-            red: (case.red(), case.outcomes.len() as u32),
-            outcome: case.outcomes.values().copied().max().unwrap_or_default(),
+            name: case.name.to_string(),
+            at: case
+                .detail()
+                .at
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| Some(format!("{}:{}", case.file(), case.line?)).filter(|_| !case.file().is_empty())),
+            message: case.detail().message.clone(),
+            label: if case.outcomes().count() > 1 { case.label() } else { Label::Unclassified },
+            red: (case.red(), case.outcomes().count() as u32),
+            outcome: case.worst().unwrap_or_default(),
             category: case.category().map_or("unknown", |(category, _)| category.word()),
             bound: case.upper_bound(),
-            retried: case.attempts.len() as u32,
+            retried: case.detail().attempts.len() as u32,
         })
     });
     let partly = cases.gates.iter().flat_map(|(gate, own)| own.partly.iter().map(|words| (gate.clone(), "uneven", words.clone())));
@@ -162,7 +169,8 @@ fn gone(record: &Record, gate: &str) -> BTreeSet<String> {
 /// Causes of what is flaky.
 fn causes(cases: &Cases) -> u64 {
     let flaky = cases.gates.values().flat_map(|own| &own.cases).filter(|case| case.label() == Label::Flaky);
-    let items: Vec<_> = flaky.filter_map(|case| Some((case.print()?.cause, case.prints.keys().map(|iteration| u64::from(*iteration)).collect()))).collect();
+    let items: Vec<_> =
+        flaky.filter_map(|case| Some((case.print()?.cause, case.detail().failures().map(|(iteration, _)| u64::from(iteration)).collect()))).collect();
     crate::flake::groups(&items).into_iter().max().map_or(0, |last| last as u64 + 1)
 }
 

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 
 use super::{print, remember, repository, say};
 use crate::cli::{ExportFormat, HistoryCommand, Place};
-use crate::history::{CaseHistory, Export, Lesson, Store};
+use crate::history::{CaseHistory, Export, Store};
 use crate::model::Exit;
+use crate::rundir::RunDir;
 use crate::text::plural;
 
 pub(super) fn run(place: &Place, command: &HistoryCommand) -> anyhow::Result<Exit> {
@@ -33,48 +34,60 @@ pub(super) fn run(place: &Place, command: &HistoryCommand) -> anyhow::Result<Exi
     }
 }
 
-/// All or nothing: a place that holds neither a run nor an export is an error before anything is taken in.
-fn import(store: &mut Store, paths: &[PathBuf]) -> anyhow::Result<Exit> {
-    let mut lessons: Vec<Lesson> = Vec::new();
-    for path in paths {
-        lessons.extend(lessons_at(path)?);
-    }
-    let total = lessons.len() as u64;
-    let mut learned = 0;
-    for lesson in lessons {
-        learned += u64::from(store.learn(&lesson)?);
-    }
-    say(&format!("imported {}, {} known already", plural(learned, "run"), total - learned));
-    Ok(Exit::Pass)
+/// What a place gives the history.
+#[derive(Default)]
+struct Found {
+    runs: Vec<RunDir>,
+    exports: Vec<(PathBuf, Export)>,
 }
 
-fn lessons_at(path: &Path) -> anyhow::Result<Vec<Lesson>> {
-    let shown = path.display();
-    if path.is_file() && path.file_name().is_some_and(|name| name != "events.jsonl") {
-        return exported(path);
+/// A place that holds neither a run nor an export is an error before anything is taken in, and so is an export that does not hold together.
+fn import(store: &mut Store, paths: &[PathBuf]) -> anyhow::Result<Exit> {
+    let mut found = Found::default();
+    for path in paths {
+        look(path, &mut found)?;
     }
-    let folder = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
-    anyhow::ensure!(folder.is_dir(), "failed to find `{shown}`");
-    let mut lessons: Vec<Lesson> = Vec::new();
-    for run in remember::run_folders(folder) {
-        match remember::read(&run) {
-            Some(lesson) => lessons.push(lesson),
+    let mut lessons = Vec::new();
+    for (file, export) in &found.exports {
+        lessons.extend(export.lessons().map_err(|why| anyhow::anyhow!("`{}`: {why}", file.display()))?);
+    }
+    let (mut learned, mut known) = (0, 0);
+    let mut count = |new: bool| if new { learned += 1 } else { known += 1 };
+    for run in &found.runs {
+        match remember::learn(run, store)? {
+            Some(new) => count(new),
             None => say(&format!("note: {} holds no run: its journal has no first event", run.path().display())),
         }
     }
-    let exports = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_name() == "history.json");
-    for export in exports {
-        lessons.extend(exported(export.path())?);
+    for lesson in &lessons {
+        count(store.learn(lesson)?);
     }
-    let hint = "a folder with .gates/runs/<id> of another machine, or the output of `history export`";
-    anyhow::ensure!(!lessons.is_empty(), "there is no run and no history.json below `{shown}`\n  hint: {hint}");
-    Ok(lessons)
+    anyhow::ensure!(learned + known > 0, "there is no run whose journal has a first event");
+    say(&format!("imported {}, {known} known already", plural(learned, "run")));
+    Ok(Exit::Pass)
 }
 
-fn exported(file: &Path) -> anyhow::Result<Vec<Lesson>> {
+fn look(path: &Path, found: &mut Found) -> anyhow::Result<()> {
+    let shown = path.display();
+    if path.is_file() && path.file_name().is_some_and(|name| name != "events.jsonl") {
+        found.exports.push((path.to_owned(), exported(path)?));
+        return Ok(());
+    }
+    let folder = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
+    anyhow::ensure!(folder.is_dir(), "failed to find `{shown}`");
+    let runs = remember::run_folders(folder);
+    let exports = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_name() == "history.json");
+    let exports = exports.map(|entry| Ok((entry.path().to_owned(), exported(entry.path())?))).collect::<anyhow::Result<Vec<_>>>()?;
+    let hint = "a folder with .gates/runs/<id> of another machine, or the output of `history export`";
+    anyhow::ensure!(!runs.is_empty() || !exports.is_empty(), "there is no run and no history.json below `{shown}`\n  hint: {hint}");
+    found.runs.extend(runs);
+    found.exports.extend(exports);
+    Ok(())
+}
+
+fn exported(file: &Path) -> anyhow::Result<Export> {
     let text = std::fs::read(file).with_context(|| format!("failed to read `{}`", file.display()))?;
-    let export = Export::parse(&text).map_err(|why| anyhow::anyhow!("`{}`: {why}", file.display()))?;
-    export.lessons().map_err(|why| anyhow::anyhow!("`{}`: {why}", file.display()))
+    Export::parse(&text).map_err(|why| anyhow::anyhow!("`{}`: {why}", file.display()))
 }
 
 fn csv(tally: &[CaseHistory]) {

@@ -28,24 +28,30 @@ pub(super) fn run(files: &[PathBuf], as_json: bool) -> anyhow::Result<Exit> {
 struct Look {
     verdict: &'static str,
     totals: Totals,
+    /// All cases, for who wants them.
     cases: Vec<Case>,
+    /// A line for each red one.
+    red: Vec<String>,
     notes: Vec<String>,
 }
 
-/// Reads a report; of those that passed only for who wants to see all, since a report may have millions.
+/// Reads a report; cases are kept only for who wants to see all, since a report may have millions.
 fn look(file: &Path, all: bool) -> Look {
-    let mut cases = Vec::new();
+    let (mut cases, mut red) = (Vec::new(), Vec::new());
     let read = File::open(file).and_then(|file| {
         read::read(file, &mut |case| {
-            if all || case.outcome.is_red() {
+            if all {
                 cases.push(std::mem::take(case));
+            } else if case.outcome.is_red() {
+                red.push(red_line(case));
             }
         })
     });
     match read {
-        Ok(summary) => Look { verdict: summary.state.word(), totals: summary.totals, cases, notes: summary.notes },
+        Ok(summary) => Look { verdict: summary.state.word(), totals: summary.totals, cases, red, notes: summary.notes },
         Err(cause) => {
-            Look { verdict: ReportState::Unreadable.word(), totals: Totals::default(), cases: Vec::new(), notes: vec![format!("failed to read it: {cause}")] }
+            let notes = vec![format!("failed to read it: {cause}")];
+            Look { verdict: ReportState::Unreadable.word(), totals: Totals::default(), cases: Vec::new(), red: Vec::new(), notes }
         }
     }
 }
@@ -91,24 +97,12 @@ impl Look {
             totals.skipped
         )];
         lines.extend(self.notes.iter().map(|note| format!("  note: {note}")));
-        // Finding the place in a long trace takes longer than reading it: two do it side by side.
-        let (front, back) = self.cases.split_at(self.cases.len() / 2);
-        let (front, back) = std::thread::scope(|scope| {
-            let back = scope.spawn(|| red_lines(back));
-            (red_lines(front), back.join())
-        });
-        lines.extend(front);
-        lines.extend(back.unwrap_or_else(|_| vec!["  the rest could not be shown: a bug of this program".to_owned()]));
+        lines.extend(self.red.iter().cloned());
         lines.iter().map(|line| crate::text::visible(line)).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// A line for each red case.
-fn red_lines(cases: &[Case]) -> Vec<String> {
-    let red = cases.iter().filter(|case| case.outcome.is_red());
-    let line = |case: &Case| {
-        let at = case.place().map(|at| format!("  {at}")).unwrap_or_default();
-        format!("  {} {}{at}  {}", case.outcome.word(), case.printed, case.headline())
-    };
-    red.map(line).collect()
+fn red_line(case: &Case) -> String {
+    let at = case.place().map(|at| format!("  {at}")).unwrap_or_default();
+    format!("  {} {}{at}  {}", case.outcome.word(), case.printed, case.headline())
 }

@@ -12,7 +12,7 @@ use crate::report::{CaseLine, Cases, GateCases, Proof, load};
 use crate::rundir::RunDir;
 
 /// What the history keeps of a run: iterations that came to an end, and what did not pass in them.
-pub(super) fn lesson(record: &Record, cases: &Cases) -> Lesson {
+pub(super) fn lesson<'a>(record: &'a Record, cases: &'a Cases) -> Lesson<'a> {
     let gates = record.head.gates.iter().map(|gate| gate_lesson(gate, record, cases.gates.get(&gate.id)));
     // What was provoked says nothing of how often it happens; a shard is taken in with the run that it was merged into.
     let provoked = record.head.partial.as_deref() == Some(crate::model::PROVOKED) || record.head.shard.is_some();
@@ -39,16 +39,15 @@ fn code(record: &Record) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
 }
 
-fn gate_lesson(gate: &PlannedGate, record: &Record, own: Option<&GateCases>) -> GateLesson {
-    let none = GateCases::default();
-    let own = own.unwrap_or(&none);
+fn gate_lesson<'a>(gate: &'a PlannedGate, record: &Record, own: Option<&'a GateCases>) -> GateLesson<'a> {
+    let own = own.map(|own| &own.cases[..]).unwrap_or_default();
     // A result of another run is no execution, and is known from that run.
     let ended = record.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none() && job.reused.is_none() && job.facts.complete);
     let iterations = ended.filter_map(|(id, job)| iteration(gate, record, own, id, job)).collect();
     GateLesson { gate: gate.id.clone(), owner: gate.owner.clone(), iterations }
 }
 
-fn iteration(gate: &PlannedGate, record: &Record, own: &GateCases, id: &JobId, job: &JobRecord) -> Option<IterationLesson> {
+fn iteration<'a>(gate: &'a PlannedGate, record: &Record, own: &'a [CaseLine], id: &JobId, job: &JobRecord) -> Option<IterationLesson<'a>> {
     let judged = record.judge(gate, job);
     let valid = match judged.verdict {
         Verdict::Pass | Verdict::Fail => true,
@@ -57,29 +56,29 @@ fn iteration(gate: &PlannedGate, record: &Record, own: &GateCases, id: &JobId, j
     };
     let whole = valid && gate.part.is_none() && (judged.inventory.is_some() || !gate.reports);
     let number = id.iteration;
-    let here = |case: &&CaseLine| case.outcomes.contains_key(&number);
+    let here = |case: &&CaseLine| case.outcome_in(number).is_some();
     // A case of the gate itself stands for whatever no report says.
-    let own_name = |case: &CaseLine| if case.synthetic { gate.id.clone() } else { case.name.clone() };
-    let told = own.cases.iter().filter(here).filter(|case| valid || case.synthetic);
+    let own_name = |case: &CaseLine| if case.synthetic { gate.id.clone() } else { case.name.to_string() };
+    let told = own.iter().filter(here).filter(|case| valid || case.synthetic);
     let result = |case: &CaseLine| {
-        let outcome = case.outcomes.get(&number).copied().unwrap_or_default();
-        let attempts = case.attempts.get(&number).copied().unwrap_or(0);
-        let cause = case.prints.get(&number).zip(case.categories.get(&number)).map(|(print, (category, rule))| Cause {
-            print: print.cause,
-            category: *category,
-            rule: (*rule).to_owned(),
-            message: case.message.clone(),
+        let outcome = case.outcome_in(number).unwrap_or_default();
+        let attempts = case.detail().attempts.get(&number).copied().unwrap_or(0);
+        let cause = case.detail().failure_in(number).map(|failure| Cause {
+            print: failure.print.cause,
+            category: failure.category,
+            rule: failure.rule.to_owned(),
+            message: case.detail().message.clone(),
         });
         ResultLesson { case: own_name(case), outcome, attempts, cause }
     };
     let results = told.map(result).filter(|result| result.outcome != Outcome::Passed || result.attempts > 0).collect();
-    let names = own.cases.iter().filter(here).filter(|case| whole && !case.synthetic).map(|case| case.name.clone());
-    let names = names.chain(whole.then(|| gate.id.clone())).collect();
+    let names = own.iter().filter(here).filter(|case| whole && !case.synthetic).map(|case| &*case.name);
+    let names = names.chain(whole.then_some(gate.id.as_str())).collect();
     Some(IterationLesson { number, took: job.facts.took, whole, inventory: judged.inventory.unwrap_or_else(|| "-".to_owned()), names, results })
 }
 
 /// Takes a run into the repository's history.
-pub(super) fn remember(repository: &Repository, lesson: &Lesson) -> Result<(), Fault> {
+pub(super) fn remember(repository: &Repository, lesson: &Lesson<'_>) -> Result<(), Fault> {
     if lesson.gates.is_empty() {
         return Ok(()); // it teaches nothing; whoever asks the history takes it in
     }
@@ -107,23 +106,24 @@ pub(super) fn caught_up(repository: &Repository) -> Result<Store, Fault> {
     for id in repository.gates.run_ids().into_iter().filter(|id| !known.contains(id)) {
         let folder = repository.gates.run(&id);
         let active = std::fs::File::open(folder.journal()).is_ok_and(|journal| journal.try_lock_shared().is_err());
-        if let Some(lesson) = read(&folder).filter(|_| !active) {
-            store.learn(&lesson)?;
+        if !active {
+            learn(&folder, &mut store)?;
         }
     }
     Ok(store)
 }
 
-/// The lesson of a run on disk; none where there is no journal.
-pub(super) fn read(folder: &RunDir) -> Option<Lesson> {
-    let readout = journal::read(&folder.journal()).ok()?;
-    let mut record = Record::of(&readout.events);
+/// Takes in a run on disk; says whether it was new, and nothing where there is no run.
+pub(super) fn learn(folder: &RunDir, store: &mut Store) -> Result<Option<bool>, Fault> {
+    let Some((mut record, fault)) = journal::read(&folder.journal()).ok().map(|readout| (Record::of(&readout.events), readout.fault)) else {
+        return Ok(None);
+    };
     if record.head.run.is_empty() {
-        return None;
+        return Ok(None);
     }
-    record.ended &= readout.fault.is_none();
+    record.ended &= fault.is_none();
     let cases = load(&mut record, folder, Proof::Size);
-    Some(lesson(&record, &cases))
+    store.learn(&lesson(&record, &cases)).map(Some)
 }
 
 /// Run folders at or below a place.

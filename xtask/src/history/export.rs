@@ -77,11 +77,11 @@ impl Export {
     }
 
     /// The runs as the store takes them in.
-    pub fn lessons(&self) -> Result<Vec<Lesson>, String> {
+    pub fn lessons(&self) -> Result<Vec<Lesson<'_>>, String> {
         self.runs.iter().map(|run| self.lesson(run)).collect()
     }
 
-    fn lesson(&self, run: &ExportRun) -> Result<Lesson, String> {
+    fn lesson(&self, run: &ExportRun) -> Result<Lesson<'_>, String> {
         let result = |result: &ExportResult| {
             let cause = result.cause.as_ref().map(|cause| {
                 let print = u64::from_str_radix(&cause.fingerprint, 16).map_err(|_| format!("`{}` is not a fingerprint", cause.fingerprint))?;
@@ -95,7 +95,7 @@ impl Export {
                 return Err(format!("run {}: there is no inventory `{}`", run.run, one.inventory));
             }
             let results = one.results.iter().map(result).collect::<Result<_, String>>()?;
-            let (inventory, names) = (one.inventory.clone(), names.cloned().unwrap_or_default());
+            let (inventory, names) = (one.inventory.clone(), names.into_iter().flatten().map(String::as_str).collect());
             Ok(IterationLesson { number: one.number, took: one.took, whole: one.whole, inventory, names, results })
         };
         let gate = |gate: &ExportGate| {

@@ -17,7 +17,7 @@ use crate::model::{Category, Outcome};
 
 /// One run as the store takes it in.
 #[derive(Clone, Debug, Default)]
-pub struct Lesson {
+pub struct Lesson<'a> {
     /// Run id; a run is taken in once.
     pub run: String,
     /// Wall time, RFC 3339, UTC: runs are ordered by it.
@@ -27,23 +27,23 @@ pub struct Lesson {
     /// Everything that makes two executions comparable, in one word: tree, configuration, pins, profile.
     pub code: String,
     /// Gates of which something ran.
-    pub gates: Vec<GateLesson>,
+    pub gates: Vec<GateLesson<'a>>,
 }
 
 /// One gate of a run.
 #[derive(Clone, Debug, Default)]
-pub struct GateLesson {
+pub struct GateLesson<'a> {
     /// Id.
     pub gate: String,
     /// Who answers for it.
     pub owner: String,
     /// Iterations in their order.
-    pub iterations: Vec<IterationLesson>,
+    pub iterations: Vec<IterationLesson<'a>>,
 }
 
 /// One iteration of a gate.
 #[derive(Clone, Debug, Default)]
-pub struct IterationLesson {
+pub struct IterationLesson<'a> {
     /// From 1.
     pub number: u32,
     /// Milliseconds.
@@ -52,8 +52,8 @@ pub struct IterationLesson {
     pub whole: bool,
     /// Digest of the names; equal digests mean equal names.
     pub inventory: String,
-    /// Names of its cases; of use where `whole`.
-    pub names: Vec<String>,
+    /// Names of its cases, which may be a million; of use where `whole`.
+    pub names: Vec<&'a str>,
     /// What did not simply pass.
     pub results: Vec<ResultLesson>,
 }

@@ -115,12 +115,12 @@ impl Store {
     }
 
     /// Takes a run in; false when it was there already.
-    pub fn learn(&mut self, lesson: &Lesson) -> Result<bool, Fault> {
+    pub fn learn(&mut self, lesson: &Lesson<'_>) -> Result<bool, Fault> {
         let file = self.file.clone();
         self.learn_in(lesson).map_err(|cause| fault(&file, cause))
     }
 
-    fn learn_in(&mut self, lesson: &Lesson) -> rusqlite::Result<bool> {
+    fn learn_in(&mut self, lesson: &Lesson<'_>) -> rusqlite::Result<bool> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("INSERT OR IGNORE INTO code (word) VALUES (?1)", [&lesson.code])?;
         let code: i64 = transaction.query_row("SELECT id FROM code WHERE word = ?1", [&lesson.code], |row| row.get(0))?;
@@ -179,7 +179,7 @@ struct Gate<'t> {
     cases: HashMap<String, i64>,
 }
 
-fn learn_gate(transaction: &Transaction<'_>, run: i64, lesson: &GateLesson) -> rusqlite::Result<()> {
+fn learn_gate(transaction: &Transaction<'_>, run: i64, lesson: &GateLesson<'_>) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO gate (name, owner, iterations, inventory) VALUES (?1, ?2, 0, '') ON CONFLICT (name) DO UPDATE SET owner = ?2",
         [&lesson.gate, &lesson.owner],
@@ -196,7 +196,7 @@ fn learn_gate(transaction: &Transaction<'_>, run: i64, lesson: &GateLesson) -> r
 }
 
 impl Gate<'_> {
-    fn learn(&mut self, run: i64, lesson: &IterationLesson) -> rusqlite::Result<()> {
+    fn learn(&mut self, run: i64, lesson: &IterationLesson<'_>) -> rusqlite::Result<()> {
         self.n += 1;
         let insert = "INSERT INTO iteration (gate, n, run, number, took, whole) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.transaction.prepare_cached(insert)?.execute(params![self.id, self.n, run, lesson.number, lesson.took as i64, lesson.whole])?;
@@ -210,27 +210,43 @@ impl Gate<'_> {
         Ok(())
     }
 
-    /// The cases are not those of the iteration before: who is new, who is gone, who is back.
-    fn count_cases(&mut self, names: &[String]) -> rusqlite::Result<()> {
-        let now: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-        let mut known: HashMap<String, (i64, Option<i64>)> = HashMap::new();
-        let mut statement = self.transaction.prepare_cached("SELECT name, id, until FROM testcase WHERE gate = ?1")?;
+    /// The cases are not those of the iteration before: who is new, who is gone, who is back. Both lists are walked side by side in the
+    /// order of their names, as a million names twice would fill the memory.
+    fn count_cases(&mut self, names: &[&str]) -> rusqlite::Result<()> {
+        let mut order: Vec<u32> = (0..names.len() as u32).collect();
+        order.sort_unstable_by(|one, other| names[*one as usize].cmp(names[*other as usize]));
+        order.dedup_by(|one, other| names[*one as usize] == names[*other as usize]);
+        // Those that are new are moved to the front, over those that were looked at.
+        let (mut looked, mut fresh, mut gone, mut back): (usize, usize, Vec<i64>, Vec<(i64, i64)>) = (0, 0, Vec::new(), Vec::new());
+        let mut statement = self.transaction.prepare_cached("SELECT name, id, until FROM testcase WHERE gate = ?1 ORDER BY name")?;
         let mut rows = statement.query([self.id])?;
         while let Some(row) = rows.next()? {
-            known.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
+            let name = row.get_ref(0)?.as_str()?;
+            while order.get(looked).is_some_and(|place| names[*place as usize] < name) {
+                order[fresh] = order[looked];
+                (looked, fresh) = (looked + 1, fresh + 1);
+            }
+            let (id, until): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
+            let here = order.get(looked).is_some_and(|place| names[*place as usize] == name);
+            looked += usize::from(here);
+            match (until, here) {
+                (None, false) => gone.push(id),
+                (Some(until), true) => back.push((id, until)),
+                (None, true) | (Some(_), false) => {}
+            }
         }
-        for (name, (id, until)) in &known {
-            match (until, now.contains(name.as_str())) {
-                (None, false) => self.transaction.prepare_cached("UPDATE testcase SET until = ?2 WHERE id = ?1")?.execute([*id, self.n - 1])?,
-                (Some(gone), true) => {
-                    self.transaction.prepare_cached("INSERT INTO absence (testcase, after, until) VALUES (?1, ?2, ?3)")?.execute([*id, *gone, self.n - 1])?;
-                    self.transaction.prepare_cached("UPDATE testcase SET until = NULL WHERE id = ?1")?.execute([*id])?
-                }
-                (None, true) | (Some(_), false) => 0,
-            };
+        order.drain(fresh..looked);
+        let last = self.n - 1;
+        for id in gone {
+            self.transaction.prepare_cached("UPDATE testcase SET until = ?2 WHERE id = ?1")?.execute([id, last])?;
         }
-        for name in now.iter().filter(|name| !known.contains_key(**name)) {
-            self.transaction.prepare_cached("INSERT INTO testcase (gate, name, since) VALUES (?1, ?2, ?3)")?.execute(params![self.id, name, self.n - 1])?;
+        for (id, until) in back {
+            self.transaction.prepare_cached("INSERT INTO absence (testcase, after, until) VALUES (?1, ?2, ?3)")?.execute([id, until, last])?;
+            self.transaction.prepare_cached("UPDATE testcase SET until = NULL WHERE id = ?1")?.execute([id])?;
+        }
+        let mut insert = self.transaction.prepare_cached("INSERT INTO testcase (gate, name, since) VALUES (?1, ?2, ?3)")?;
+        for place in order {
+            insert.execute(params![self.id, names[place as usize], last])?;
         }
         Ok(())
     }

@@ -133,7 +133,7 @@ impl GateLab {
             }
             let cases = load(&mut record, &folder, Proof::Size);
             let own = cases.gates.get(&self.gate).map(|own| own.cases.as_slice()).unwrap_or_default();
-            return Ok(Shown { cases: own.iter().map(|case| (case.name.clone(), case.red(), case.ran())).collect() });
+            return Ok(Shown { cases: own.iter().map(|case| (case.name.to_string(), case.red(), case.ran())).collect() });
         }
         Err(Stop::Failed("a trial left no journal".to_owned()))
     }

@@ -8,7 +8,7 @@ const DECODE_MAX: u64 = 64 << 20;
 /// A reader of UTF-8 and what was odd on the way.
 pub struct Decoded<'a> {
     /// UTF-8, or bytes that claim to be.
-    pub reader: Box<dyn BufRead + 'a>,
+    pub reader: Box<dyn BufRead + Send + 'a>,
     /// What was odd.
     pub notes: Vec<String>,
     /// There is not one byte.
@@ -16,7 +16,7 @@ pub struct Decoded<'a> {
 }
 
 /// Looks at the first bytes and gives a reader of UTF-8.
-pub fn decode<'a>(source: impl Read + 'a) -> io::Result<Decoded<'a>> {
+pub fn decode<'a>(source: impl Read + Send + 'a) -> io::Result<Decoded<'a>> {
     let (head, mut reader) = peek(BufReader::with_capacity(256 << 10, source))?;
     let empty = head.is_empty();
     let mut notes = Vec::new();
@@ -41,7 +41,7 @@ pub fn decode<'a>(source: impl Read + 'a) -> io::Result<Decoded<'a>> {
 const HEAD: usize = 256;
 
 /// The first bytes, and a reader that gives them again.
-fn peek<'a>(mut reader: BufReader<impl Read + 'a>) -> io::Result<(Vec<u8>, Box<dyn BufRead + 'a>)> {
+fn peek<'a>(mut reader: BufReader<impl Read + Send + 'a>) -> io::Result<(Vec<u8>, Box<dyn BufRead + Send + 'a>)> {
     if let Some(head) = reader.fill_buf()?.get(..HEAD).map(<[u8]>::to_vec) {
         return Ok((head, Box::new(reader)));
     }

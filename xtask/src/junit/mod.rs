@@ -54,14 +54,14 @@ impl Case {
 
     /// Where it failed: the last place in its own file that the trace names, else the first place, else its attributes.
     pub fn place(&self) -> Option<Location> {
-        let places = crate::text::locate_all(&crate::text::without_ansi(&self.text));
+        let trace = crate::text::without_ansi(&self.text);
         let own_file = if self.file.is_empty() { &self.classname } else { &self.file };
-        let own = places.iter().rev().find(|at| !own_file.is_empty() && (at.file == *own_file || at.file.ends_with(own_file.as_str())));
         let attribute = || {
             let line = self.line.filter(|_| !self.file.is_empty())?;
-            Some(Location { file: self.file.clone(), line: line + 1 })
+            Some(Location { file: self.file.clone(), line: line.saturating_add(1) })
         };
-        own.cloned().or_else(|| places.into_iter().next()).or_else(attribute).or_else(|| crate::text::locate(&self.message))
+        let own = crate::text::locate_last_in(own_file, &trace);
+        own.or_else(|| crate::text::locate(&trace)).or_else(attribute).or_else(|| crate::text::locate(&self.message))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The printed name of a case, by the dialect of the tool that wrote it. Knows names only; two cases are one when their printed
 //! names are equal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Which tool wrote a report, as far as names are concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,11 +75,21 @@ fn pytest(case: Named<'_>, name: &str, out: &mut String) {
     out.push_str(name);
 }
 
+/// What stands for a name where many are remembered: its XXH3, 128 bits.
+pub type Digest = [u8; 16];
+
+/// The digest of a printed name.
+pub fn digest(name: &str) -> Digest {
+    xxhash_rust::xxh3::xxh3_128(name.as_bytes()).to_ne_bytes()
+}
+
 /// Gives equal names in one document an ordinal, except pytest's, which writes one test several times (call and teardown,
 /// rerun attempts).
 #[derive(Debug, Default)]
 pub struct Ordinals {
-    seen: HashMap<String, u32>,
+    seen: HashSet<Digest>,
+    /// How often those came that came again.
+    again: HashMap<Digest, u32>,
 }
 
 impl Ordinals {
@@ -88,9 +98,10 @@ impl Ordinals {
         if dialect == Dialect::Pytest {
             return;
         }
-        let count = self.seen.entry(printed.clone()).or_insert(0);
-        *count += 1;
-        if *count > 1 {
+        let digest = digest(printed);
+        if !self.seen.insert(digest) {
+            let count = self.again.entry(digest).or_insert(1);
+            *count += 1;
             printed.push('~');
             printed.push_str(&count.to_string());
         }

@@ -3,50 +3,49 @@
 
 mod attributes;
 mod text;
+mod tokens;
 
 use std::io::Read;
 use std::sync::Arc;
 
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::BytesStart;
 
 use super::decode;
 use super::name::{Dialect, Named, Ordinals, printed};
 use super::{Case, Summary};
 use crate::model::{Outcome, ReportState, Totals};
-use attributes::Attributes;
+use attributes::{Attributes, Key};
 pub(super) use text::is_xml_char;
-use text::{Text, legal, reference, seconds};
+use text::{Text, is_plain, legal, reference, seconds, utf8};
+use tokens::{End, Kind};
 
 /// Reads one report and hands each case to `each`, which may take it: the next one is read into what is left.
-pub fn read(source: impl Read, each: &mut dyn FnMut(&mut Case)) -> std::io::Result<Summary> {
+pub fn read(source: impl Read + Send, each: &mut dyn FnMut(&mut Case)) -> std::io::Result<Summary> {
+    read_as(source, Some(Ordinals::default()), each)
+}
+
+/// Reads one report and counts its cases. To tell names apart that stand twice takes memory for all of them, which this does not.
+pub fn count(source: impl Read + Send) -> std::io::Result<Summary> {
+    read_as(source, None, &mut |_| {})
+}
+
+fn read_as(source: impl Read + Send, ordinals: Option<Ordinals>, each: &mut dyn FnMut(&mut Case)) -> std::io::Result<Summary> {
     let decoded = decode::decode(source)?;
-    let mut walk = Walk::new(decoded.notes, each);
+    let mut walk = Walk::new(decoded.notes, ordinals, each);
     if decoded.empty {
         return Ok(walk.summary(ReportState::Empty));
     }
-    let mut reader = quick_xml::Reader::from_reader(decoded.reader);
-    reader.config_mut().check_comments = true;
-    let mut buffer = Vec::new();
-    let state = loop {
-        buffer.clear();
-        match reader.read_event_into(&mut buffer) {
-            Ok(Event::Eof) => break walk.end(),
-            Ok(event) => {
-                if let Err(fault) = walk.event(&event) {
-                    walk.note(&format!("{fault} at byte {}", reader.buffer_position()));
-                    break ReportState::IllFormed;
-                }
-            }
-            Err(quick_xml::Error::Io(cause)) => return Err(std::io::Error::new(cause.kind(), cause.to_string())),
-            Err(quick_xml::Error::Syntax(cause)) => {
-                walk.note(&format!("{cause} at byte {}", reader.error_position()));
-                // A syntax error of this reader is an element that never closes: the document was cut.
-                break if walk.root_seen { ReportState::Truncated } else { ReportState::IllFormed };
-            }
-            Err(cause) => {
-                walk.note(&format!("{cause} at byte {}", reader.error_position()));
-                break ReportState::IllFormed;
-            }
+    let ended = tokens::each(decoded.reader, &mut |kind, bytes, at| walk.token(kind, bytes).map_err(|fault| format!("{fault} at byte {at}")));
+    let state = match ended {
+        Ok(End::Whole) => walk.end(),
+        Ok(End::Unreadable(cause)) => return Err(cause),
+        Ok(End::Cut(fault)) => {
+            walk.note(&fault);
+            if walk.root_seen { ReportState::Truncated } else { ReportState::IllFormed }
+        }
+        Ok(End::Broken(fault)) | Err(fault) => {
+            walk.note(&fault);
+            ReportState::IllFormed
         }
     };
     walk.close_open_case();
@@ -54,7 +53,7 @@ pub fn read(source: impl Read, each: &mut dyn FnMut(&mut Case)) -> std::io::Resu
 }
 
 /// Reads a whole report into memory.
-pub fn read_all(source: impl Read) -> std::io::Result<(Summary, Vec<Case>)> {
+pub fn read_all(source: impl Read + Send) -> std::io::Result<(Summary, Vec<Case>)> {
     let mut cases = Vec::new();
     let summary = read(source, &mut |case| cases.push(std::mem::take(case)))?;
     Ok((summary, cases))
@@ -88,7 +87,8 @@ struct Walk<'a> {
     roots: u32,
     foreign: bool,
     strangers: bool,
-    ordinals: Ordinals,
+    /// Names so far; none where cases are counted only.
+    ordinals: Option<Ordinals>,
     totals: Totals,
     declared: Totals,
     notes: Vec<String>,
@@ -107,7 +107,7 @@ struct Draft {
 }
 
 impl<'a> Walk<'a> {
-    fn new(notes: Vec<String>, each: &'a mut dyn FnMut(&mut Case)) -> Self {
+    fn new(notes: Vec<String>, ordinals: Option<Ordinals>, each: &'a mut dyn FnMut(&mut Case)) -> Self {
         Self {
             each,
             stack: Vec::new(),
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
             roots: 0,
             foreign: false,
             strangers: false,
-            ordinals: Ordinals::default(),
+            ordinals,
             totals: Totals::default(),
             declared: Totals::default(),
             notes,
@@ -134,37 +134,31 @@ impl<'a> Walk<'a> {
         add_note(&mut self.notes, note.to_owned());
     }
 
-    fn event(&mut self, event: &Event<'_>) -> Result<(), String> {
-        match event {
-            Event::Start(start) => self.start(start),
-            Event::Empty(start) => {
-                self.start(start)?;
+    fn token(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), String> {
+        match kind {
+            Kind::Start(name) => self.start(bytes, name),
+            Kind::Empty(name) => {
+                self.start(bytes, name)?;
                 self.close();
                 Ok(())
             }
-            Event::End(_) => {
+            Kind::End => {
                 self.close();
                 Ok(())
             }
-            Event::Text(text) => self.characters(text),
-            Event::CData(text) => self.characters(text),
-            Event::GeneralRef(name) => {
-                let name = std::str::from_utf8(name).map_err(|_| "bytes that are not UTF-8".to_owned())?;
+            // What a test printed is looked at and not kept: most of a report may be that.
+            Kind::Text if matches!(self.stack.last(), Some(Open::Other)) && is_plain(bytes) => Ok(()),
+            Kind::Text => self.push_text(utf8(bytes)?),
+            Kind::Reference => {
                 let mut value = String::new();
-                reference(name, &mut value, &mut |note| add_note(&mut self.notes, note))?;
+                reference(utf8(bytes)?, &mut value, &mut |note| add_note(&mut self.notes, note))?;
                 self.push_text(&value)
             }
-            Event::DocType(_) => {
+            Kind::DocType => {
                 self.note("a document type is ignored");
                 Ok(())
             }
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::Eof => Ok(()),
         }
-    }
-
-    fn characters(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "bytes that are not UTF-8".to_owned())?;
-        self.push_text(text)
     }
 
     fn push_text(&mut self, text: &str) -> Result<(), String> {
@@ -178,15 +172,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn start(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
-        self.attributes.read(start, &mut |note| add_note(&mut self.notes, note))?;
-        self.open(start);
+    fn start(&mut self, content: &[u8], name: usize) -> Result<(), String> {
+        let start = BytesStart::from_content(utf8(content)?, name);
+        self.attributes.read(&start, &mut |note| add_note(&mut self.notes, note))?;
+        self.open(std::str::from_utf8(start.local_name().as_ref()).unwrap_or_default());
         Ok(())
     }
 
-    fn open(&mut self, start: &BytesStart<'_>) {
-        let local = start.local_name();
-        let name = std::str::from_utf8(local.as_ref()).unwrap_or_default();
+    fn open(&mut self, name: &str) {
         let top = self.stack.last().copied();
         if top.is_none() {
             self.roots += 1;
@@ -231,7 +224,7 @@ impl<'a> Walk<'a> {
     }
 
     fn open_suites(&mut self) {
-        match self.attributes.get(&["name"]) {
+        match self.attributes.get(Key::Name) {
             "vitest tests" => self.dialect = Dialect::Vitest,
             "jest tests" => self.dialect = Dialect::Jest,
             _ => {}
@@ -240,17 +233,16 @@ impl<'a> Walk<'a> {
 
     fn open_suite(&mut self, above: Option<Open>) {
         let mut name = String::new();
-        self.attributes.take(&["name"], &mut name);
+        self.attributes.take(Key::Name, &mut name);
         if name == "pytest" {
             self.dialect = Dialect::Pytest;
         }
-        if self.dialect == Dialect::Other && !self.attributes.get(&["hostname"]).is_empty() && is_playwright_file(&name) {
+        if self.dialect == Dialect::Other && !self.attributes.get(Key::Hostname).is_empty() && is_playwright_file(&name) {
             self.dialect = Dialect::Playwright;
         }
         if above != Some(Open::Suite) {
-            let count = |names: &[&str]| self.attributes.get(names).trim().parse().unwrap_or(0);
-            let declared =
-                Totals { tests: count(&["tests"]), failures: count(&["failures"]), errors: count(&["errors"]), skipped: count(&["skipped", "skips"]) };
+            let count = |key| self.attributes.get(key).trim().parse().unwrap_or(0);
+            let declared = Totals { tests: count(Key::Tests), failures: count(Key::Failures), errors: count(Key::Errors), skipped: count(Key::Skipped) };
             self.declared.merge(declared);
         }
         self.suites.push(name);
@@ -262,16 +254,16 @@ impl<'a> Walk<'a> {
         let draft = &mut self.draft;
         let case = &mut draft.case;
         // gtest says so in attributes alone.
-        case.outcome = match (attributes.get(&["status"]), attributes.get(&["result"])) {
+        case.outcome = match (attributes.get(Key::Status), attributes.get(Key::Result)) {
             ("notrun" | "disabled", _) => Outcome::NotRun,
             (_, "skipped" | "suppressed") => Outcome::Skipped,
             _ => Outcome::Passed,
         };
-        case.line = attributes.get(&["line", "lineno"]).trim().parse().ok();
-        case.seconds = seconds(attributes.get(&["time"]));
-        attributes.take(&["classname"], &mut case.classname);
-        attributes.take(&["name"], &mut case.name);
-        attributes.take(&["file", "filepath"], &mut case.file);
+        case.line = attributes.get(Key::Line).trim().parse().ok();
+        case.seconds = seconds(attributes.get(Key::Time));
+        attributes.take(Key::Classname, &mut case.classname);
+        attributes.take(Key::Name, &mut case.name);
+        attributes.take(Key::File, &mut case.file);
         if !Arc::ptr_eq(&case.suites, &self.around) {
             case.suites = Arc::clone(&self.around);
         }
@@ -288,8 +280,8 @@ impl<'a> Walk<'a> {
         if self.in_case {
             let (pending, kind, message) = &mut self.draft.pending;
             *pending = outcome;
-            self.attributes.take(&["type"], kind);
-            self.attributes.take(&["message"], message);
+            self.attributes.take(Key::Type, kind);
+            self.attributes.take(Key::Message, message);
         }
         Open::Result(outcome)
     }
@@ -298,7 +290,7 @@ impl<'a> Walk<'a> {
         if self.in_case {
             name.clone_into(&mut self.draft.retry);
             self.draft.pending.0 = Outcome::Passed;
-            self.attributes.take(&["message"], &mut self.draft.pending.2);
+            self.attributes.take(Key::Message, &mut self.draft.pending.2);
         }
         Open::Retry
     }
@@ -307,7 +299,7 @@ impl<'a> Walk<'a> {
     fn open_suite_result(&mut self, name: &str) -> Open {
         let outcome = if name == "error" { Outcome::Error } else { Outcome::Failed };
         let mut message = String::new();
-        self.attributes.take(&["message"], &mut message);
+        self.attributes.take(Key::Message, &mut message);
         let suite = self.suites.last().cloned().unwrap_or_default();
         self.note(&format!("suite `{suite}` has an {name} of its own: {message}"));
         let suites = Arc::clone(&self.around);
@@ -317,7 +309,7 @@ impl<'a> Walk<'a> {
 
     fn property(&mut self) {
         if self.in_case {
-            self.draft.on_purpose |= ["skip", "fixme"].contains(&self.attributes.get(&["name"]));
+            self.draft.on_purpose |= ["skip", "fixme"].contains(&self.attributes.get(Key::Name));
         }
     }
 
@@ -411,12 +403,14 @@ fn is_playwright_file(name: &str) -> bool {
 }
 
 /// Names a case, counts it, and hands it on.
-fn emit(each: &mut dyn FnMut(&mut Case), (ordinals, totals): (&mut Ordinals, &mut Totals), dialect: Dialect, case: &mut Case, on_purpose: bool) {
+fn emit(each: &mut dyn FnMut(&mut Case), (ordinals, totals): (&mut Option<Ordinals>, &mut Totals), dialect: Dialect, case: &mut Case, on_purpose: bool) {
     if case.outcome == Outcome::Skipped && dialect == Dialect::Playwright && !on_purpose {
         case.outcome = Outcome::NotRun;
     }
-    printed(dialect, Named { suites: &case.suites, classname: &case.classname, name: &case.name, file: &case.file }, &mut case.printed);
-    ordinals.unique(dialect, &mut case.printed);
+    if let Some(ordinals) = ordinals {
+        printed(dialect, Named { suites: &case.suites, classname: &case.classname, name: &case.name, file: &case.file }, &mut case.printed);
+        ordinals.unique(dialect, &mut case.printed);
+    }
     case.dialect = dialect;
     totals.add(case.outcome);
     each(case);

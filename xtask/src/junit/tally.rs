@@ -2,9 +2,10 @@
 //! one case several times.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Case;
-use super::name::Dialect;
+use super::name::{Dialect, Digest, digest};
 use crate::model::{Outcome, Retries, Totals};
 
 /// What is known of one case.
@@ -16,10 +17,13 @@ pub struct Seen {
     pub attempts: u32,
 }
 
-/// The cases of one report by printed name.
+/// The cases of one report by printed name. Of a name only its digest is kept, since there may be a million of them. Names that were made
+/// to have one digest would be one case, as red as the worst of them.
 #[derive(Debug, Default)]
 pub struct Tally {
-    seen: HashMap<String, Seen>,
+    seen: HashMap<Digest, Seen>,
+    /// Names of those with failed attempts.
+    retried: HashMap<Digest, String>,
     dialect: Dialect,
     shows_attempts: bool,
 }
@@ -32,35 +36,40 @@ impl Tally {
     pub fn add(&mut self, case: &Case) -> bool {
         self.dialect = case.dialect;
         self.shows_attempts |= !case.retries.is_empty();
-        let retries = case.retries.len() as u32;
-        match self.seen.get_mut(&case.printed) {
-            Some(before) => {
-                before.attempts += u32::from(before.outcome == Outcome::Passed) + retries;
-                before.outcome = before.outcome.max(case.outcome);
-                false
-            }
-            None => self.seen.insert(case.printed.clone(), Seen { outcome: case.outcome, attempts: retries }).is_none(),
+        let (digest, retries) = (digest(&case.printed), case.retries.len() as u32);
+        let (fresh, seen) = match self.seen.entry(digest) {
+            Entry::Occupied(before) => (false, before.into_mut()),
+            Entry::Vacant(room) => (true, room.insert(Seen { outcome: case.outcome, attempts: 0 })),
+        };
+        seen.attempts += retries + u32::from(!fresh && seen.outcome == Outcome::Passed);
+        seen.outcome = seen.outcome.max(case.outcome);
+        if seen.attempts > 0 {
+            self.retried.entry(digest).or_insert_with(|| case.printed.clone());
         }
+        fresh
     }
 
     /// A failed attempt that only another file of the tool tells of.
     pub fn attempt(&mut self, printed: &str, count: u32) {
-        if let Some(seen) = self.seen.get_mut(printed) {
+        let digest = digest(printed);
+        if let Some(seen) = self.seen.get_mut(&digest) {
             seen.attempts = seen.attempts.max(count);
+            self.retried.entry(digest).or_insert_with(|| printed.to_owned());
         }
     }
 
     /// Cases that passed after failed attempts, with their number, by name.
     pub fn flaky(&self) -> Vec<(&str, u32)> {
-        let passed = self.seen.iter().filter(|(_, seen)| seen.outcome == Outcome::Passed && seen.attempts > 0);
-        let mut flaky: Vec<(&str, u32)> = passed.map(|(name, seen)| (name.as_str(), seen.attempts)).collect();
+        let seen = self.retried.iter().filter_map(|(digest, name)| Some((name.as_str(), self.seen.get(digest)?)));
+        let passed = seen.filter(|(_, seen)| seen.outcome == Outcome::Passed && seen.attempts > 0);
+        let mut flaky: Vec<(&str, u32)> = passed.map(|(name, seen)| (name, seen.attempts)).collect();
         flaky.sort_unstable();
         flaky
     }
 
-    /// It holds a case of this name.
-    pub fn has(&self, printed: &str) -> bool {
-        self.seen.contains_key(printed)
+    /// What it holds of a name.
+    pub fn get(&self, printed: &str) -> Option<Seen> {
+        self.seen.get(&digest(printed)).copied()
     }
 
     /// Counts of cases, each once.
@@ -81,7 +90,7 @@ impl Tally {
 
     /// Digest of the names, whatever their order: the sum of their XXH3 hashes.
     pub fn inventory(&self) -> String {
-        let sum = self.seen.keys().fold(0_u128, |sum, name| sum.wrapping_add(xxhash_rust::xxh3::xxh3_128(name.as_bytes())));
+        let sum = self.seen.keys().fold(0_u128, |sum, name| sum.wrapping_add(u128::from_ne_bytes(*name)));
         format!("{}-{sum:032x}", self.seen.len())
     }
 }
@@ -110,8 +119,8 @@ mod tests {
                     <testcase file='t.py' name='clean'/></testsuite></testsuites>";
         let tally = tally(text);
         assert_eq!(tally.flaky(), [("t.py::flaky", 1)]);
-        assert_eq!(tally.seen["t.py::red"], Seen { outcome: Outcome::Failed, attempts: 2 });
-        assert_eq!(tally.seen["t.py::both"], Seen { outcome: Outcome::Error, attempts: 0 });
+        assert_eq!(tally.get("t.py::red"), Some(Seen { outcome: Outcome::Failed, attempts: 2 }));
+        assert_eq!(tally.get("t.py::both"), Some(Seen { outcome: Outcome::Error, attempts: 0 }));
         assert_eq!(tally.totals(), Totals { tests: 4, failures: 1, errors: 1, skipped: 0 });
         assert_eq!(tally.retries(), Retries::Reported);
     }
@@ -123,7 +132,7 @@ mod tests {
              <testcase name='b'><failure/><rerunFailure/></testcase></testsuite></testsuites>",
         );
         assert_eq!(tally.flaky(), [("s::a", 2)]);
-        assert_eq!(tally.seen["s::b"], Seen { outcome: Outcome::Failed, attempts: 1 });
+        assert_eq!(tally.get("s::b"), Some(Seen { outcome: Outcome::Failed, attempts: 1 }));
     }
 
     #[test]
@@ -134,6 +143,14 @@ mod tests {
         assert_eq!(retries("name='jest tests'", "name='a'"), Retries::Hidden);
         assert_eq!(retries("", "name='a.spec.ts' hostname='chromium'"), Retries::Hidden);
         assert_eq!(retries("", "name='a'"), Retries::Reported);
+    }
+
+    #[test]
+    fn names_of_one_digest_are_as_red_as_the_worst_of_them() {
+        let mut tally = Tally::default();
+        let case = |outcome| Case { printed: "one".to_owned(), outcome, dialect: Dialect::Other, ..Case::default() };
+        assert!(tally.add(&case(Outcome::Failed)) && !tally.add(&case(Outcome::Passed)));
+        assert_eq!((tally.get("one").map(|seen| seen.outcome), tally.get("two")), (Some(Outcome::Failed), None));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Writes one JUnit out of many: junit-report makes the document, a second pass adds what it cannot say (root totals, skipped
 //! counts, properties, lines, retries), and a strict reading proves the result. Knows no run and no file.
 
+use std::io::{self, BufWriter, Read, Write};
+
 use junit_report::{Duration, Report, TestCase, TestCaseBuilder, TestResult, TestSuite, TestSuiteBuilder};
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 
-use super::read::read;
+use super::read::count;
 use super::sanitize::{attribute, cdata};
 use crate::model::{Outcome, ReportState, Totals};
 
@@ -78,14 +80,71 @@ const CHUNK: usize = 512;
 
 /// The document as bytes; `wall` is the run's start, RFC 3339.
 pub fn document<'a>(name: &str, wall: &str, suites: impl IntoIterator<Item = OutSuite<'a>>) -> Result<Vec<u8>, WriteError> {
+    let mut bytes = Vec::new();
+    write_document(name, wall, suites.into_iter().collect(), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, written part by part while a strict reader beside it proves each part: a million cases are never in memory.
+pub fn write_document(name: &str, wall: &str, suites: Vec<OutSuite<'_>>, out: &mut dyn Write) -> Result<(), WriteError> {
+    let mut wanted = Totals::default();
+    for suite in &suites {
+        wanted.merge(suite.totals);
+    }
+    let (told, tell) = io::pipe()?;
+    std::thread::scope(|scope| {
+        let proof = scope.spawn(move || prove(wanted, told));
+        // The reader sees the end when the pipe in it is gone.
+        let mut both = BufWriter::with_capacity(64 << 10, Proven { out, proof: Some(tell) });
+        emit(name, wall, suites, wanted, &mut both)?;
+        both.flush()?;
+        drop(both);
+        proof.join().unwrap_or_else(|_| Err(WriteError::Unfaithful("a bug of this program".to_owned())))
+    })
+}
+
+impl From<io::Error> for WriteError {
+    fn from(cause: io::Error) -> Self {
+        Self::Xml(cause.to_string())
+    }
+}
+
+/// What is written, on its way to its reader too.
+struct Proven<'a> {
+    out: &'a mut dyn Write,
+    proof: Option<io::PipeWriter>,
+}
+
+impl Write for Proven<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        // A reader that gave up says itself why.
+        if self.proof.as_mut().is_some_and(|proof| proof.write_all(bytes).is_err()) {
+            self.proof = None;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn emit(name: &str, wall: &str, suites: Vec<OutSuite<'_>>, all: Totals, out: &mut dyn Write) -> Result<(), WriteError> {
     // A time that cannot be read is the epoch: the same run always gives the same bytes.
     let wall = time::OffsetDateTime::parse(wall, &time::format_description::well_known::Rfc3339).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    let xml = |cause: std::io::Error| WriteError::Xml(cause.to_string());
-    let mut body = Writer::new(Vec::new());
-    let (mut all, mut seconds) = (Totals::default(), 0.0);
+    let seconds: f64 = suites.iter().map(|suite| suite.seconds).sum();
+    let mut root = BytesStart::new("testsuites");
+    root.push_attribute(("name", attribute(name).as_str()));
+    for (key, count) in [("tests", all.tests), ("failures", all.failures), ("errors", all.errors), ("skipped", all.skipped)] {
+        root.push_attribute((key, count.to_string().as_str()));
+    }
+    root.push_attribute(("time", format!("{seconds:.3}").as_str()));
+    let mut writer = Writer::new(out);
+    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None)))?;
+    writer.write_event(Event::Text(BytesText::from_escaped("\n")))?;
+    writer.write_event(Event::Start(root))?;
     for (id, mut suite) in suites.into_iter().enumerate() {
-        all.merge(suite.totals);
-        seconds += suite.seconds;
         let mut begun = false;
         loop {
             let cases: Vec<OutCase> = suite.cases.by_ref().take(CHUNK).collect();
@@ -96,26 +155,13 @@ pub fn document<'a>(name: &str, wall: &str, suites: impl IntoIterator<Item = Out
             report.add_testsuite(build_suite(&suite.name, &cases, wall));
             let mut base = Vec::new();
             report.write_xml(&mut base).map_err(|cause| WriteError::Xml(cause.to_string()))?;
-            second_pass(&mut Pass { suite: &suite, id, cases: &cases, begun, writer: &mut body, case: 0 }, &base)?;
+            second_pass(&mut Pass { suite: &suite, id, cases: &cases, begun, writer: &mut writer, case: 0 }, &base)?;
             begun = true;
         }
-        body.write_event(Event::End(BytesEnd::new("testsuite"))).map_err(xml)?;
+        writer.write_event(Event::End(BytesEnd::new("testsuite")))?;
     }
-    let mut full = body.into_inner();
-    let mut root = BytesStart::new("testsuites");
-    root.push_attribute(("name", attribute(name).as_str()));
-    for (key, count) in [("tests", all.tests), ("failures", all.failures), ("errors", all.errors), ("skipped", all.skipped)] {
-        root.push_attribute((key, count.to_string().as_str()));
-    }
-    root.push_attribute(("time", format!("{seconds:.3}").as_str()));
-    let mut writer = Writer::new(Vec::new());
-    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None))).map_err(xml)?;
-    writer.write_event(Event::Text(BytesText::from_escaped("\n"))).map_err(xml)?;
-    writer.write_event(Event::Start(root)).map_err(xml)?;
-    full.splice(0..0, writer.into_inner()); // the root names the totals, and stands before them
-    full.extend_from_slice(b"</testsuites>\n");
-    prove(all, &full)?;
-    Ok(full)
+    writer.write_event(Event::End(BytesEnd::new("testsuites")))?;
+    Ok(writer.write_event(Event::Text(BytesText::from_escaped("\n")))?)
 }
 
 fn build_suite(name: &str, cases: &[OutCase], wall: time::OffsetDateTime) -> TestSuite {
@@ -150,7 +196,7 @@ fn build_case(case: &OutCase) -> TestCase {
 }
 
 /// Walks the cases by index: junit-report writes them in the order they were added. Its declaration and its root are passed over.
-fn second_pass(pass: &mut Pass<'_>, base: &[u8]) -> Result<(), WriteError> {
+fn second_pass(pass: &mut Pass<'_, '_>, base: &[u8]) -> Result<(), WriteError> {
     let mut reader = Reader::from_reader(base);
     loop {
         match reader.read_event().map_err(|cause| WriteError::Xml(cause.to_string()))? {
@@ -160,18 +206,18 @@ fn second_pass(pass: &mut Pass<'_>, base: &[u8]) -> Result<(), WriteError> {
     }
 }
 
-struct Pass<'a> {
+struct Pass<'a, 'w> {
     suite: &'a OutSuite<'a>,
     /// Number of the suite in the document.
     id: usize,
     cases: &'a [OutCase],
     /// The start of the suite stands already.
     begun: bool,
-    writer: &'a mut Writer<Vec<u8>>,
+    writer: &'a mut Writer<&'w mut dyn Write>,
     case: usize,
 }
 
-impl Pass<'_> {
+impl Pass<'_, '_> {
     fn event(&mut self, event: Event<'_>) -> std::io::Result<()> {
         match event {
             Event::Decl(_) => Ok(()),
@@ -231,20 +277,18 @@ impl Pass<'_> {
     }
 
     fn case_start(&mut self, mut start: BytesStart<'_>, empty: bool) -> std::io::Result<()> {
-        let case = self.current().cloned();
-        if let Some(case) = &case
-            && let Some(line) = case.line
-        {
+        let case = self.cases.get(self.case);
+        if let Some(line) = case.and_then(|case| case.line) {
             start.push_attribute(("line", line.to_string().as_str()));
         }
         self.newline()?;
-        let has_inner = case.as_ref().is_some_and(|case| !case.properties.is_empty() || !case.retries.is_empty());
+        let has_inner = case.is_some_and(|case| !case.properties.is_empty() || !case.retries.is_empty());
         if empty && !has_inner {
             self.case += 1;
             return self.writer.write_event(Event::Empty(start));
         }
         self.writer.write_event(Event::Start(start))?;
-        self.properties(&case.map(|case| case.properties).unwrap_or_default())?;
+        self.properties(case.map(|case| &case.properties[..]).unwrap_or_default())?;
         if empty {
             self.retries()?;
             self.case += 1;
@@ -291,8 +335,8 @@ impl Pass<'_> {
 }
 
 /// Reads the document with the strict reader and compares what it says with what was meant.
-fn prove(wanted: Totals, bytes: &[u8]) -> Result<(), WriteError> {
-    let summary = read(bytes, &mut |_| {}).map_err(|cause| WriteError::Unfaithful(cause.to_string()))?;
+fn prove(wanted: Totals, source: impl Read + Send) -> Result<(), WriteError> {
+    let summary = count(source).map_err(|cause| WriteError::Unfaithful(cause.to_string()))?;
     let empty = wanted.tests == 0 && summary.state == ReportState::Valid;
     if (summary.state != ReportState::Valid && !empty) || summary.totals != wanted || summary.declared != wanted {
         return Err(WriteError::Unfaithful(format!("{:?}, wanted {wanted:?}: {}", summary, summary.notes.join("; "))));

@@ -36,9 +36,8 @@ pub fn guard(args: &[OsString], keys: bool, spare: impl FnOnce() -> Vec<i32>) ->
         let mut signals = Signals::listen()?;
         let mut command = command(&own_program());
         command.args(args).stdin(if keys { Stdio::piped() } else { Stdio::null() });
-        // Threads of the runner hand big values to each other: what one frees goes back at once, for the others, and huge pages would
-        // give each thread two megabytes for its first byte. They are no variables that a gate gets.
-        command.env("MIMALLOC_PURGE_DELAY", "0").env("MIMALLOC_ALLOW_THP", "0");
+        // Threads of the runner hand big values to each other: what one frees goes back at once, for the others. Gates do not get it.
+        command.env("MIMALLOC_PURGE_DELAY", "0");
         let mut child = command.spawn()?;
         if let Some(pipe) = child.stdin.take() {
             // Not waited for: it ends with this process, or when the runner's end is gone.

@@ -1,102 +1,24 @@
 //! The cases of a run over its iterations, read from the report files that the journal names by digest. A file that is missing or
 //! changed is told, so that its gate is broken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod line;
+
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event::PlannedGate;
-use crate::flake::{self, Fingerprint};
+use crate::flake;
 use crate::junit::{Case, read};
 use crate::model::{CaseFact, Category, FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
 use crate::record::{JobRecord, Record};
 use crate::rundir::{RunDir, check_ref};
-
-/// A case over the iterations of a run.
-#[derive(Clone, Debug)]
-pub struct CaseLine {
-    /// Printed name.
-    pub name: String,
-    /// Source file, if the report tells.
-    pub file: String,
-    /// Source line, if the report tells.
-    pub line: Option<u32>,
-    /// Outcome by iteration.
-    pub outcomes: BTreeMap<u32, Outcome>,
-    /// Iterations that were stopped from outside or never ran: red in a report, and no execution.
-    pub cut: BTreeSet<u32>,
-    /// Failed attempts by iteration in which it passed in the end.
-    pub attempts: BTreeMap<u32, u32>,
-    /// Kind of failure by red iteration, with the rule that said so.
-    pub categories: BTreeMap<u32, (Category, &'static str)>,
-    /// What its failures have in common, by red iteration.
-    pub prints: BTreeMap<u32, Fingerprint>,
-    /// Seconds of the slowest iteration.
-    pub seconds: f64,
-    /// Of the worst iteration: type, message, text, place.
-    pub kind: String,
-    /// First line of the message.
-    pub message: String,
-    /// Text of the failure.
-    pub text: String,
-    /// Where it failed.
-    pub at: Option<Location>,
-    /// The quarantine that excuses it.
-    pub quarantine: Option<String>,
-    /// Its bound must allow for having been looked at after each iteration.
-    pub open_ended: bool,
-    /// Made by us: it stands for something that no report says.
-    pub synthetic: bool,
-}
-
-impl CaseLine {
-    /// Outcomes by iteration, without those that were cut.
-    fn executions(&self) -> impl Iterator<Item = (u32, Outcome)> {
-        self.outcomes.iter().filter(|(iteration, _)| !self.cut.contains(iteration)).map(|(iteration, outcome)| (*iteration, *outcome))
-    }
-
-    /// Its label.
-    pub fn label(&self) -> Label {
-        let retried = self.attempts.keys().map(|_| Outcome::Failed);
-        flake::label(self.executions().map(|(_, outcome)| outcome).chain(retried))
-    }
-
-    /// The outcome that a reader of one line needs: passed when flaky, the worst otherwise.
-    pub fn outcome(&self) -> Outcome {
-        let worst = self.outcomes.values().copied().max().unwrap_or(Outcome::NotRun);
-        let passed = self.outcomes.values().any(|outcome| *outcome == Outcome::Passed);
-        match worst {
-            Outcome::Skipped | Outcome::NotRun if passed => Outcome::Passed,
-            Outcome::Passed | Outcome::Skipped | Outcome::NotRun | Outcome::Failed | Outcome::Error => worst,
-        }
-    }
-
-    /// Iterations that gave a result: passed, failed or error.
-    pub fn ran(&self) -> u32 {
-        self.executions().filter(|(_, outcome)| *outcome == Outcome::Passed || outcome.is_red()).count() as u32
-    }
-
-    /// The kind of its failures: that of most red iterations, the weightier where two are equal.
-    pub fn category(&self) -> Option<(Category, &'static str)> {
-        let count = |wanted: Category| self.categories.values().filter(|(category, _)| *category == wanted).count();
-        self.categories.values().copied().max_by_key(|(category, _)| (count(*category), std::cmp::Reverse(*category)))
-    }
-
-    /// The fingerprint of its newest failure.
-    pub fn print(&self) -> Option<Fingerprint> {
-        self.prints.values().next_back().copied()
-    }
-
-    /// Upper bound on its failure rate, from the iterations that gave a result.
-    pub fn upper_bound(&self) -> f64 {
-        if self.open_ended { flake::streak_bound(self.red(), self.ran()) } else { flake::upper_bound(self.red(), self.ran()) }
-    }
-
-    /// Iterations in which it was red, or passed only after a failed attempt.
-    pub fn red(&self) -> u32 {
-        let retried = |iteration: &u32| self.attempts.contains_key(iteration);
-        self.executions().filter(|(iteration, outcome)| outcome.is_red() || retried(iteration)).count() as u32
-    }
-}
+pub use line::CaseLine;
+use line::Failure;
 
 /// The cases of one gate.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +31,10 @@ pub struct GateCases {
     pub tail: String,
     /// Path of that log below the run's folder.
     pub tail_of: Option<String>,
-    index: HashMap<String, usize>,
+    /// Places in `cases`, found by name.
+    index: HashTable<u32>,
+    /// The file of the case before: neighbours often have the same.
+    last_file: Option<Arc<String>>,
 }
 
 /// The cases of a run.
@@ -153,18 +78,18 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
             own.add_synthetic(&gate, &job, id.iteration, record);
         }
         for excuse in record.gate(&gate).excuses.iter().filter(|excuse| excuse.red > 0 && excuse.refused.is_none()) {
-            own.slot(&excuse.case).quarantine = Some(excuse.id.clone());
+            own.slot(&excuse.case).detail_mut().quarantine = Some(excuse.id.clone());
         }
         own.note_partly(&gate, record);
         own.note_tail(&gate, record, run);
         own.add_state(&gate, record);
         let root = run.path().ancestors().nth(3).map(|root| format!("{}/", root.display())).unwrap_or_default();
-        for case in own.cases.iter_mut().filter(|case| !case.synthetic) {
-            case.at = case.at.take().map(|at| from_root(at, &root, &gate.cwd));
+        for detail in own.cases.iter_mut().filter(|case| !case.synthetic).filter_map(|case| case.detail.as_deref_mut()) {
+            detail.at = detail.at.take().map(|at| from_root(at, &root, &gate.cwd));
         }
         own.cases.iter_mut().for_each(|case| case.open_ended = record.is_open_ended());
         own.cases.shrink_to_fit(); // many gates have one case, and room for four
-        own.index = HashMap::new(); // nothing is looked up by name any more
+        own.index = HashTable::new(); // nothing is looked up by name any more
         cases.gates.insert(gate.id.clone(), own);
     }
     cases
@@ -214,62 +139,46 @@ impl GateCases {
 
     /// Attempts that failed before a case passed.
     fn attempted(&mut self, fact: &CaseFact, iteration: u32) {
-        let line = self.slot(&fact.case);
+        let line = self.slot(&fact.case).detail_mut();
         line.attempts.insert(iteration, fact.attempts);
-        let (category, rule) = flake::category("", &fact.message, "");
-        line.categories.entry(iteration).or_insert((category, rule));
-        line.prints.entry(iteration).or_insert_with(|| flake::fingerprint(category, "", &fact.message, ""));
+        line.fail(iteration, false, || Failure::of("", &fact.message, &fact.message, ""));
         if line.message.is_empty() {
             line.message.clone_from(&fact.message);
         }
     }
 
     fn slot(&mut self, name: &str) -> &mut CaseLine {
-        let next = self.cases.len();
-        let index = *self.index.entry(name.to_owned()).or_insert(next);
-        if index == next {
-            self.cases.push(CaseLine {
-                name: name.to_owned(),
-                file: String::new(),
-                line: None,
-                outcomes: BTreeMap::new(),
-                cut: BTreeSet::new(),
-                attempts: BTreeMap::new(),
-                categories: BTreeMap::new(),
-                prints: BTreeMap::new(),
-                seconds: 0.0,
-                kind: String::new(),
-                message: String::new(),
-                text: String::new(),
-                at: None,
-                quarantine: None,
-                open_ended: false,
-                synthetic: false,
-            });
+        let Self { cases, index, .. } = self;
+        let hash = |place: &u32| xxh3_64(cases[*place as usize].name.as_bytes());
+        let found = index.entry(xxh3_64(name.as_bytes()), |place| *cases[*place as usize].name == *name, hash);
+        let place = *found.or_insert(cases.len() as u32).get() as usize;
+        if place == cases.len() {
+            cases.push(CaseLine::new(name));
         }
-        &mut self.cases[index]
+        &mut cases[place]
     }
 
-    fn add(&mut self, case: &mut Case, iteration: u32) {
+    fn add(&mut self, case: &Case, iteration: u32) {
+        let own_file = if case.file.is_empty() && case.classname.contains('/') { &case.classname } else { &case.file };
+        if !own_file.is_empty() && self.last_file.as_ref().is_none_or(|last| **last != *own_file) {
+            self.last_file = Some(Arc::new(own_file.clone()));
+        }
+        let file = self.last_file.clone().filter(|_| !own_file.is_empty());
         let line = self.slot(&case.printed);
-        let worst_before = line.outcomes.values().copied().max();
-        let outcome = line.outcomes.entry(iteration).or_insert(case.outcome);
-        *outcome = (*outcome).max(case.outcome);
+        let worst_before = line.worst();
+        let outcome = line.outcomes.get_mut(iteration);
+        *outcome = Some(outcome.map_or(case.outcome, |before| before.max(case.outcome)));
         if case.outcome.is_red() {
-            let (category, rule) = flake::category(&case.kind, &case.headline(), &case.text);
-            line.categories.entry(iteration).or_insert((category, rule));
-            line.prints.entry(iteration).or_insert_with(|| flake::fingerprint(category, &case.kind, &case.message, &case.text));
+            let failure = || Failure::of(&case.kind, &case.message, &case.headline(), &case.text);
+            line.detail_mut().fail(iteration, false, failure);
         }
         line.seconds = line.seconds.max(case.seconds.unwrap_or(0.0));
-        if line.file.is_empty() {
-            line.file = if case.file.is_empty() && case.classname.contains('/') { case.classname.clone() } else { case.file.clone() };
-            line.line = case.line.map(|line| line + u32::from(!case.file.is_empty()));
+        if line.file.is_none() {
+            line.file = file;
+            line.line = case.line.and_then(|line| NonZeroU32::new(line.saturating_add(u32::from(!case.file.is_empty()))));
         }
         if worst_before.is_none_or(|worst| case.outcome > worst) {
-            line.message = case.headline();
-            line.at = if case.outcome.is_red() { case.place() } else { None };
-            line.kind.clone_from(&case.kind);
-            line.text.clone_from(&case.text);
+            line.say(case);
         }
     }
 
@@ -299,24 +208,24 @@ impl GateCases {
         };
         let line = self.slot(&name);
         line.synthetic = true;
-        line.outcomes.insert(iteration, outcome);
+        *line.outcomes.get_mut(iteration) = Some(outcome);
         if judged.verdict == Verdict::Cancelled {
-            line.cut.insert(iteration);
+            line.detail_mut().cut.insert(iteration);
         }
         line.seconds = line.seconds.max(job.facts.took as f64 / 1000.0);
         if outcome.is_red() {
+            let detail = line.detail_mut();
             let place = job.facts.steps.iter().rev().find_map(|step| step.at.clone());
-            kind.clone_into(&mut line.kind);
+            kind.clone_into(&mut detail.kind);
             // Beside red cases that speak for themselves, the last reason is the one that they do not give.
             let why = if red_case && !judged.unreported { judged.why.last() } else { judged.why.first() };
-            line.message = why.cloned().unwrap_or_default();
-            line.text = judged.why.join("\n");
-            line.at = place.filter(|_| !red_case);
+            detail.message = why.cloned().unwrap_or_default();
+            detail.text = judged.why.join("\n");
+            detail.at = place.filter(|_| !red_case);
             let by_clock = job.facts.stopped == Some(StopCause::Timeout);
-            let own = if by_clock { (Category::Timeout, "gate-timeout") } else { flake::category(&line.kind, &line.message, &line.text) };
-            line.categories.insert(iteration, own);
-            let print = flake::fingerprint(own.0, &line.kind, &line.message, &line.text);
-            line.prints.insert(iteration, print);
+            let (category, rule) = if by_clock { (Category::Timeout, "gate-timeout") } else { flake::category(&detail.kind, &detail.message, &detail.text) };
+            let print = flake::fingerprint(category, &detail.kind, &detail.message, &detail.text);
+            detail.fail(iteration, true, || Failure { category, rule, print });
         }
     }
 
@@ -326,7 +235,7 @@ impl GateCases {
         let whole: Vec<u32> = record.jobs_of(&gate.id).filter(|(_, job)| whole(job)).map(|(id, _)| id.iteration).collect();
         let mut partly: Vec<(String, &str, usize)> = Vec::new();
         for case in self.cases.iter().filter(|case| !case.synthetic) {
-            let seen = whole.iter().filter(|iteration| case.outcomes.contains_key(iteration)).count();
+            let seen = whole.iter().filter(|iteration| case.outcome_in(**iteration).is_some()).count();
             if seen > 0 && seen < whole.len() {
                 partly.push((flake::template(&case.name), &case.name, seen));
             }
@@ -363,16 +272,17 @@ impl GateCases {
         let partly = self.partly.join("\n");
         let line = self.slot(&gate.id);
         line.synthetic = true;
-        line.outcomes.insert(state.ended + 1, outcome);
+        *line.outcomes.get_mut(state.ended + 1) = Some(outcome);
+        let detail = line.detail_mut();
         if state.verdict != Verdict::Broken {
-            line.cut.insert(state.ended + 1);
+            detail.cut.insert(state.ended + 1);
         }
-        kind.clone_into(&mut line.kind);
-        line.message = state.why.first().cloned().unwrap_or_default();
-        line.text = state.why.join("\n");
+        kind.clone_into(&mut detail.kind);
+        detail.message = state.why.first().cloned().unwrap_or_default();
+        detail.text = state.why.join("\n");
         if !partly.is_empty() {
-            "gate.uneven".clone_into(&mut line.kind);
-            line.text = [line.text.as_str(), &partly].join("\n");
+            "gate.uneven".clone_into(&mut detail.kind);
+            detail.text = [detail.text.as_str(), &partly].join("\n");
         }
     }
 }
@@ -391,5 +301,37 @@ impl Cases {
             }
         }
         counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_found_by_its_name_among_many() {
+        let mut own = GateCases::default();
+        for round in 1..=2 {
+            for number in 0..1000 {
+                let case = Case { printed: format!("case {number}"), classname: "tests/a".to_owned(), ..Case::default() };
+                own.add(&case, round);
+            }
+        }
+        assert_eq!(own.cases.len(), 1000);
+        assert!(own.cases.iter().all(|line| line.ran() == 2 && line.file() == "tests/a" && line.detail.is_none()));
+    }
+
+    #[test]
+    fn the_first_failure_of_an_iteration_counts_but_for_ours() {
+        let mut own = GateCases::default();
+        let case = |message: &str| Case { printed: "a".to_owned(), outcome: Outcome::Failed, message: message.to_owned(), ..Case::default() };
+        for (iteration, message) in [(2, "timed out after 5 s"), (1, "assert 1 == 2"), (2, "assert 1 == 3")] {
+            own.add(&case(message), iteration);
+        }
+        let detail = own.cases[0].detail();
+        let told: Vec<_> = detail.failures().map(|(iteration, failure)| (iteration, failure.category)).collect();
+        assert_eq!(told.len(), 2);
+        assert_eq!((told[0].0, detail.failure_in(2).map(|failure| failure.category)), (1, Some(told[1].1)));
+        assert_ne!(told[0].1, told[1].1, "{told:?}");
     }
 }

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
+use serde::ser::Serializer;
 use sha2::{Digest as _, Sha256};
 
 use parts::{Bar, Count, Criterion, Data, Fact, Failure, Flake, Gate, Link, Mark, Page, Phase, Red, Service};
@@ -53,7 +55,7 @@ fn write(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> 
         out.write_all(gate.as_bytes())?;
     }
     out.write_all(middle.as_bytes())?;
-    out.write_all(data(record, cases).map_err(io::Error::other)?.as_bytes())?;
+    data(record, cases, out)?;
     out.write_all(end.as_bytes())
 }
 
@@ -170,11 +172,11 @@ fn failure(record: &Record, cases: &Cases, gate: &PlannedGate) -> Option<Failure
     };
     let shown = red.iter().take(SHOWN).map(|case| Red {
         outcome: if case.outcome().is_red() { case.outcome().word() } else { "flaky" },
-        name: case.name.clone(),
-        at: case.at.as_ref().map(ToString::to_string),
+        name: case.name.to_string(),
+        at: case.detail().at.as_ref().map(ToString::to_string),
         times: times(case),
-        message: strip_ansi(&case.message),
-        text: cut(&strip_ansi(&case.text)),
+        message: strip_ansi(&case.detail().message),
+        text: cut(&strip_ansi(&case.detail().text)),
     });
     let logs = logs(record, gate);
     Some(Failure {
@@ -223,11 +225,11 @@ fn logs(record: &Record, gate: &PlannedGate) -> Vec<Link> {
 }
 
 fn flake(gate: &str, case: &CaseLine) -> Option<Flake> {
-    if case.label() != Label::Flaky && case.quarantine.is_none() {
+    if case.label() != Label::Flaky && case.detail().quarantine.is_none() {
         return None;
     }
-    let mark = |(iteration, outcome): (&u32, &Outcome)| Mark {
-        iteration: *iteration,
+    let mark = |(iteration, outcome): (u32, Outcome)| Mark {
+        iteration,
         outcome: outcome.word().replace(' ', "-"),
         sign: match outcome {
             Outcome::Passed => "·",
@@ -237,12 +239,12 @@ fn flake(gate: &str, case: &CaseLine) -> Option<Flake> {
             Outcome::NotRun => "n",
         },
     };
-    let marks: Vec<Mark> = case.outcomes.iter().map(mark).collect();
+    let marks: Vec<Mark> = case.outcomes().map(mark).collect();
     Some(Flake {
-        name: case.name.clone(),
+        name: case.name.to_string(),
         gate: gate.to_owned(),
         label: case.label().word(),
-        quarantine: case.quarantine.clone(),
+        quarantine: case.detail().quarantine.clone(),
         words: marks.iter().map(|mark| format!("{} {}", mark.iteration, mark.outcome)).collect::<Vec<_>>().join(", "),
         marks,
         red: case.red(),
@@ -302,11 +304,60 @@ fn letter(case: &CaseLine) -> &'static str {
 }
 
 /// The cases as the script reads them. No `<` stands in it, so that no name can end the block.
-fn data(record: &Record, cases: &Cases) -> Result<String, String> {
-    let of = |gate: &PlannedGate| -> Vec<(&'static str, &str, f64, &str)> {
-        let own = cases.gates.get(&gate.id).map(|own| &own.cases[..]).unwrap_or_default();
-        own.iter().map(|case| (letter(case), case.name.as_str(), (case.seconds * 1000.0).round() / 1000.0, case.message.as_str())).collect()
-    };
-    let data: Vec<Data<'_>> = record.head.gates.iter().map(|gate| Data { id: &gate.id, cases: of(gate) }).collect();
-    serde_json::to_string(&data).map(|text| text.replace('<', "\\u003c").replace('\u{2028}', "\\u2028")).map_err(|cause| cause.to_string())
+fn data(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> {
+    let mut out = Harmless(out);
+    let mut document = serde_json::Serializer::new(&mut out);
+    document.collect_seq(record.head.gates.iter().map(|gate| Data { id: &gate.id, cases: Lines(cases.gates.get(&gate.id)) })).map_err(io::Error::other)
+}
+
+/// The cases of a gate as a list: letter, name, seconds, message. A million of them would fill the memory.
+struct Lines<'a>(Option<&'a GateCases>);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let own = self.0.map(|own| &own.cases[..]).unwrap_or_default();
+        serializer.collect_seq(own.iter().map(|case| (letter(case), &*case.name, (case.seconds * 1000.0).round() / 1000.0, &case.detail().message)))
+    }
+}
+
+/// JSON on its way into a block of a page.
+struct Harmless<'a>(&'a mut dyn Write);
+
+impl Write for Harmless<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A writer of JSON gives a string in whole stretches, so that no character comes in parts.
+        let mut rest = bytes;
+        while let Some(at) = memchr::memchr2(b'<', 0xE2, rest) {
+            self.0.write_all(&rest[..at])?;
+            let (sign, end): (&[u8], usize) = match rest[at..] {
+                [b'<', ..] => (b"\\u003c", 1),
+                [0xE2, 0x80, 0xA8, ..] => (b"\\u2028", 3),
+                _ => (&rest[at..=at], 1),
+            };
+            self.0.write_all(sign)?;
+            rest = &rest[at + end..];
+        }
+        self.0.write_all(rest)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_the_block_that_it_stands_in() {
+        for text in ["</script><!--", "<", "a\u{2028}b\u{2029}<é€\u{2026}", "€", ""] {
+            let mut page = Vec::new();
+            serde_json::to_writer(Harmless(&mut page), &(text, text)).expect("in memory");
+            let written = String::from_utf8(page).expect("text");
+            assert!(!written.contains(['<', '\u{2028}']), "{written}");
+            assert_eq!(serde_json::from_str::<(String, String)>(&written).expect("JSON"), (text.to_owned(), text.to_owned()));
+        }
+    }
 }

@@ -123,7 +123,7 @@ struct GateOut<'a> {
     cases: usize,
     quarantine: Vec<Value>,
     not_in_every_iteration: &'a [String],
-    not_stable: Vec<Value>,
+    not_stable: NotStable<'a>,
     iterations: Vec<IterationOut<'a>>,
 }
 
@@ -175,7 +175,7 @@ fn gate_out<'a>(record: &'a Record, cases: &'a Cases, gate: &'a PlannedGate) -> 
         cases: own.len(),
         quarantine: state.excuses.iter().map(|excuse| excuse_value(gate, excuse)).collect(),
         not_in_every_iteration: own_cases.map(|own| &own.partly[..]).unwrap_or_default(),
-        not_stable: own.iter().filter(|case| case.label() != Label::Stable).map(case_value).collect(),
+        not_stable: NotStable(own),
         iterations: record.jobs_of(&gate.id).map(|(id, job)| iteration_out(record, gate, id.iteration, job)).collect(),
     }
 }
@@ -219,6 +219,15 @@ fn excuse_value(gate: &PlannedGate, excuse: &Excuse) -> Value {
     })
 }
 
+/// Cases of a gate that are not stable, made one at a time too.
+struct NotStable<'a>(&'a [CaseLine]);
+
+impl Serialize for NotStable<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().filter(|case| case.label() != Label::Stable).map(case_value))
+    }
+}
+
 fn case_value(case: &CaseLine) -> Value {
     json!({
         "name": case.name,
@@ -228,11 +237,11 @@ fn case_value(case: &CaseLine) -> Value {
         "upper95": format!("{:.4}", case.upper_bound()),
         "category": case.category().map(|(category, _)| category.word()),
         "fingerprint": case.print().map(|print| format!("{:016x}", print.cause)),
-        "attempts": case.attempts,
-        "quarantine": case.quarantine,
+        "attempts": case.detail().attempts,
+        "quarantine": case.detail().quarantine,
         "rule": case.category().map(|(_, rule)| rule),
-        "iterations": case.outcomes.iter().map(|(iteration, outcome)| json!([iteration, outcome.word()])).collect::<Vec<_>>(),
-        "message": case.message,
-        "at": case.at.as_ref().map(ToString::to_string),
+        "iterations": case.outcomes().map(|(iteration, outcome)| json!([iteration, outcome.word()])).collect::<Vec<_>>(),
+        "message": case.detail().message,
+        "at": case.detail().at.as_ref().map(ToString::to_string),
     })
 }

@@ -1,10 +1,11 @@
 //! junit.xml: one suite a gate, one case an identity, whatever the number of iterations.
 
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 
 use super::{CaseLine, Cases, Format};
 use crate::event::{PlannedGate, PlannedPhase};
-use crate::junit::write::{OutCase, OutSuite, document};
+use crate::junit::write::{OutCase, OutSuite, write_document};
 use crate::model::{FlakyRule, Label, Outcome, Totals};
 use crate::record::{Finding, Met, Record};
 
@@ -46,8 +47,7 @@ fn write(record: &Record, cases: &Cases, out: &mut dyn Write) -> io::Result<()> 
         let cut = OutCase { name: "the run ended".to_owned(), kind: "gate.run-cut".to_owned(), ..refusal(0, why) };
         suites.push(OutSuite::of("run", vec![cut], Vec::new()));
     }
-    let document = document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, suites).map_err(io::Error::other)?;
-    out.write_all(&document)
+    write_document(&format!("gate {}", record.head.targets.join(" ")), &record.head.wall, suites, out).map_err(io::Error::other)
 }
 
 fn refusal(index: usize, problem: &str) -> OutCase {
@@ -110,49 +110,49 @@ fn suite<'a>(record: &Record, cases: &'a Cases, gate: &'a PlannedGate) -> OutSui
 
 /// What a case counts as, and the type of its failure.
 fn outcome(case: &CaseLine, strict: bool) -> (Outcome, &str) {
-    let excused = case.quarantine.is_some();
+    let excused = case.detail().quarantine.is_some();
     // A cut iteration is no execution, and a report that holds one is not green.
-    let cut = case.cut.iter().any(|iteration| case.outcomes.get(iteration).is_some_and(|outcome| outcome.is_red()));
+    let cut = case.is_cut();
     match (case.label() == Label::Flaky, strict && !excused) {
-        _ if cut => (case.outcome(), &case.kind),
+        _ if cut => (case.outcome(), &case.detail().kind),
         (false, _) if excused => (Outcome::Passed, ""),
         (true, true) => (Outcome::Failed, "flaky"),
         (true, false) => (Outcome::Passed, ""),
-        (false, _) => (case.outcome(), &case.kind),
+        (false, _) => (case.outcome(), &case.detail().kind),
     }
 }
 
 /// A flaky case under a strict rule is a failure with its flaky attempts, in nextest's form; under a lenient one it passes with
 /// them.
 fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
-    let flaky = case.label() == Label::Flaky;
-    let excused = case.quarantine.is_some();
+    let (flaky, detail) = (case.label() == Label::Flaky, case.detail());
+    let excused = case.detail().quarantine.is_some();
     let (outcome, kind) = outcome(case, strict);
     let element = if flaky || excused { "flakyFailure" } else { "rerunFailure" };
-    let retried: u32 = case.attempts.values().map(|attempts| attempts.saturating_sub(1)).sum();
+    let retried: u32 = detail.attempts.values().map(|attempts| attempts.saturating_sub(1)).sum();
     let further = if flaky || excused { case.red() + retried } else { case.red().saturating_sub(1) };
-    let retries = (0..further).map(|_| (element, case.message.clone())).collect();
+    let retries = (0..further).map(|_| (element, detail.message.clone())).collect();
     let mut properties = Vec::new();
     if gate.runs > 1 {
-        properties.push(("gate.runs".to_owned(), case.outcomes.len().to_string()));
+        properties.push(("gate.runs".to_owned(), case.outcomes().count().to_string()));
         properties.push(("gate.failed_runs".to_owned(), case.red().to_string()));
         properties.push(("gate.state".to_owned(), case.label().word().to_owned()));
         properties.push(("gate.upper95".to_owned(), format!("{:.4}", case.upper_bound())));
         properties.extend(case.category().map(|(category, _)| ("gate.category".to_owned(), category.word().to_owned())));
         properties.extend(case.print().map(|print| ("gate.fingerprint".to_owned(), format!("{:016x}", print.cause))));
     }
-    let place = case.at.as_ref();
-    properties.extend(case.quarantine.iter().map(|id| ("gate.quarantine".to_owned(), id.clone())));
+    let place = detail.at.as_ref();
+    properties.extend(case.detail().quarantine.iter().map(|id| ("gate.quarantine".to_owned(), id.clone())));
     OutCase {
-        name: case.name.clone(),
+        name: case.name.to_string(),
         classname: gate.id.clone(),
-        file: if case.file.is_empty() { place.map(|at| at.file.clone()).unwrap_or_default() } else { case.file.clone() },
-        line: place.filter(|at| case.file.is_empty() || at.file.ends_with(&case.file)).map(|at| at.line).or(case.line),
+        file: if case.file().is_empty() { place.map(|at| at.file.clone()).unwrap_or_default() } else { case.file().to_owned() },
+        line: place.filter(|at| at.file.ends_with(case.file())).map(|at| at.line).or(case.line.map(NonZeroU32::get)),
         seconds: case.seconds,
         outcome,
         kind: kind.to_owned(),
-        message: case.message.clone(),
-        text: case.text.clone(),
+        message: detail.message.clone(),
+        text: detail.text.clone(),
         properties,
         retries,
     }

@@ -69,8 +69,8 @@ fn compose(out: &mut String, record: &Record, cases: &Cases) -> std::fmt::Result
         writeln!(out, "\n## {}\n", plural(red.len() as u64, "red case"))?;
     }
     for (gate, case) in red.iter().take(LISTED) {
-        let at = case.at.as_ref().map(|at| format!(" ({})", text(&at.to_string()))).unwrap_or_default();
-        writeln!(out, "- {gate}: {}{at}: {}", text(&case.name), text(&case.message))?;
+        let at = case.detail().at.as_ref().map(|at| format!(" ({})", text(&at.to_string()))).unwrap_or_default();
+        writeln!(out, "- {gate}: {}{at}: {}", text(&case.name), text(&case.detail().message))?;
     }
     if red.len() > LISTED {
         writeln!(out, "- and {} more", red.len() - LISTED)?;

@@ -172,9 +172,13 @@ fn read_into(place: &Place<'_>, gate: &Gate, original: &Path, fact: &mut ReportF
     let Reading { tally, red, undeclared, undeclared_count, timeouts, matched, said, .. } = reading;
     fact.counted = tally.totals();
     fact.inventory = tally.inventory();
-    gone.retain(|case| !tally.has(case));
-    fact.quarantined =
-        gate.quarantine.iter().filter(|entry| !place.site.extra(&gate.id).is_empty() || tally.has(&entry.case)).map(|entry| entry.case.clone()).collect();
+    gone.retain(|case| tally.get(case).is_none());
+    fact.quarantined = gate
+        .quarantine
+        .iter()
+        .filter(|entry| !place.site.extra(&gate.id).is_empty() || tally.get(&entry.case).is_some())
+        .map(|entry| entry.case.clone())
+        .collect();
     fact.flaky = tally
         .flaky()
         .into_iter()

@@ -2,28 +2,45 @@
 
 use quick_xml::events::BytesStart;
 
-use super::text::{legal, reference};
+use super::text::{legal, reference, utf8};
 
 /// Attributes that mean something to us.
-fn known(key: &[u8]) -> Option<&'static str> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Name,
+    Classname,
+    Time,
+    File,
+    Line,
+    Status,
+    Result,
+    Type,
+    Message,
+    Hostname,
+    Tests,
+    Failures,
+    Errors,
+    Skipped,
+}
+
+const KEYS: usize = Key::Skipped as usize + 1;
+
+fn known(key: &[u8]) -> Option<Key> {
     Some(match key {
-        b"name" => "name",
-        b"classname" => "classname",
-        b"time" => "time",
-        b"file" => "file",
-        b"filepath" => "filepath",
-        b"line" => "line",
-        b"lineno" => "lineno",
-        b"status" => "status",
-        b"result" => "result",
-        b"type" => "type",
-        b"message" => "message",
-        b"hostname" => "hostname",
-        b"tests" => "tests",
-        b"failures" => "failures",
-        b"errors" => "errors",
-        b"skipped" => "skipped",
-        b"skips" => "skips",
+        b"name" => Key::Name,
+        b"classname" => Key::Classname,
+        b"time" => Key::Time,
+        b"file" | b"filepath" => Key::File,
+        b"line" | b"lineno" => Key::Line,
+        b"status" => Key::Status,
+        b"result" => Key::Result,
+        b"type" => Key::Type,
+        b"message" => Key::Message,
+        b"hostname" => Key::Hostname,
+        b"tests" => Key::Tests,
+        b"failures" => Key::Failures,
+        b"errors" => Key::Errors,
+        b"skipped" | b"skips" => Key::Skipped,
         _ => return None,
     })
 }
@@ -31,14 +48,18 @@ fn known(key: &[u8]) -> Option<&'static str> {
 /// The attributes of one element.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
-    rooms: Vec<(&'static str, String)>,
-    used: usize,
+    rooms: [String; KEYS],
+    /// Which of them the element has, one bit each.
+    there: u32,
+    /// Room for one that means nothing.
+    other: String,
 }
 
 impl Attributes {
-    /// Reads all of them: a bad one is never overlooked because nobody asked for it. What is odd goes to `notes`.
+    /// Reads all of them: a bad one is never overlooked because nobody asked for it. What is odd goes to `notes`. Of two that mean the same
+    /// the first counts.
     pub(super) fn read(&mut self, start: &BytesStart<'_>, notes: &mut dyn FnMut(String)) -> Result<(), String> {
-        self.used = 0;
+        self.there = 0;
         // Names of one element are compared here, without a list of them on the heap.
         let (mut keys, mut more): ([&[u8]; 24], Vec<&[u8]>) = ([&[]; 24], Vec::new());
         for (count, attribute) in start.attributes().with_checks(false).enumerate() {
@@ -51,31 +72,34 @@ impl Attributes {
                 Some(room) => *room = key,
                 None => more.push(key),
             }
-            let raw = std::str::from_utf8(&attribute.value).map_err(|_| "bytes that are not UTF-8".to_owned())?;
-            if self.rooms.len() == self.used {
-                self.rooms.push(("", String::new()));
-            }
-            let (name, value) = &mut self.rooms[self.used];
-            value.clear();
-            unescape(raw, value, notes)?;
-            if let Some(known) = known(attribute.key.local_name().as_ref()) {
-                *name = known;
-                self.used += 1;
-            }
+            let raw = utf8(&attribute.value)?;
+            let room = match known(attribute.key.local_name().as_ref()) {
+                Some(known) if self.there & (1 << known as u32) == 0 => {
+                    self.there |= 1 << known as u32;
+                    &mut self.rooms[known as usize]
+                }
+                _ => &mut self.other,
+            };
+            room.clear();
+            unescape(raw, room, notes)?;
         }
         Ok(())
     }
 
-    /// The first of some names in the order of the document; empty where none is there.
-    pub(super) fn get(&self, wanted: &[&str]) -> &str {
-        self.rooms[..self.used].iter().find(|(name, _)| wanted.contains(name)).map_or("", |(_, value)| value)
+    fn has(&self, key: Key) -> bool {
+        self.there & (1 << key as u32) != 0
+    }
+
+    /// The value; empty where it is not there.
+    pub(super) fn get(&self, key: Key) -> &str {
+        if self.has(key) { &self.rooms[key as usize] } else { "" }
     }
 
     /// The same moved into `place`, whose room is used again.
-    pub(super) fn take(&mut self, wanted: &[&str], place: &mut String) {
+    pub(super) fn take(&mut self, key: Key, place: &mut String) {
         place.clear();
-        if let Some((_, value)) = self.rooms[..self.used].iter_mut().find(|(name, _)| wanted.contains(name)) {
-            std::mem::swap(place, value);
+        if self.has(key) {
+            std::mem::swap(place, &mut self.rooms[key as usize]);
         }
     }
 }

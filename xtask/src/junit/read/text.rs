@@ -8,6 +8,18 @@ pub(in crate::junit) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
 }
 
+/// Bytes that claim to be UTF-8.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "bytes that are not UTF-8".to_owned())
+}
+
+/// Nothing but printable ASCII and ends of lines: allowed, and found fast.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    let printable = |byte: &u8| (0x20..0x80).contains(byte);
+    let plain = |byte: &u8| printable(byte) || matches!(*byte, b'\t' | b'\n' | b'\r');
+    bytes.chunks(128).all(|chunk| chunk.iter().fold(true, |all, byte| all & printable(byte)) || chunk.iter().all(plain))
+}
+
 /// A character that XML 1.0 forbids makes the document ill-formed for every other reader.
 pub(super) fn legal(text: &str) -> Result<(), String> {
     // Nearly every stretch has only harmless bytes, and bytes are looked at many at a time; most others have ends of lines.

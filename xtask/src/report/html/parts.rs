@@ -153,5 +153,5 @@ pub(super) struct Service {
 #[derive(Serialize)]
 pub(super) struct Data<'c> {
     pub(super) id: &'c str,
-    pub(super) cases: Vec<(&'static str, &'c str, f64, &'c str)>,
+    pub(super) cases: super::Lines<'c>,
 }
