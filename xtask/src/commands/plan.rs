@@ -130,6 +130,9 @@ fn text(plan: &Plan, config: &Config, profile: &Profile) {
     print(&out);
 }
 
+/// Room for an id.
+const SPACES: &str = "                         ";
+
 fn write_text(out: &mut String, plan: &Plan, config: &Config, head: &str) -> std::fmt::Result {
     out.push_str(head);
     for (phase, _) in &plan.aside {
@@ -144,7 +147,13 @@ fn write_text(out: &mut String, plan: &Plan, config: &Config, head: &str) -> std
     }
     for gate in &plan.gates {
         let left_out = if plan.deselected.contains(&gate.id) { "skip" } else { "run" };
-        write!(out, "\n  {left_out:<8} {:<24} {}", gate.id, gate.shown)?;
+        // A thousand lines are padded here: the way over a format takes each space for itself.
+        out.push_str("\n  ");
+        for (word, room) in [(left_out, &SPACES[..9]), (&gate.id, SPACES)] {
+            out.push_str(word);
+            out.push_str(room.get(word.len()..).filter(|rest| !rest.is_empty()).unwrap_or(" "));
+        }
+        out.push_str(&gate.shown);
         if gate.runs > 1 {
             write!(out, "  x{}", gate.runs)?;
         }

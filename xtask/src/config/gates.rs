@@ -11,6 +11,9 @@ use super::{Gate, LockUse, Step, StepRun};
 use crate::model::Expect;
 use crate::text::parse_size;
 
+/// How long a gate may take where nobody says it.
+pub(super) const TIMEOUT: Duration = Duration::from_mins(10);
+
 /// GitHub kills ten seconds after its first signal, and the sweep wants its share.
 const CI_GRACE: Duration = Duration::from_secs(6);
 
@@ -38,8 +41,8 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
             check_glob(glob, &here, report);
         }
     }
-    let timeout = duration(gate.timeout.as_deref(), said.defaults.timeout.as_deref(), "10m");
-    let slow_after = duration(gate.slow_after.as_deref(), said.defaults.slow_after.as_deref(), "60s");
+    let timeout = duration(gate.timeout.as_deref(), said.defaults.timeout.as_deref(), TIMEOUT);
+    let slow_after = duration(gate.slow_after.as_deref(), said.defaults.slow_after.as_deref(), Duration::from_mins(1));
     let grace = grace(gate.grace.as_deref(), said, input);
     let log_max = gate.log_max.as_deref().or(said.defaults.log_max.as_deref()).unwrap_or("2GiB");
     let expect = resolve_expect(id, gate.expect.as_ref(), report);
@@ -96,13 +99,13 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
 }
 
 /// A duration that is said, else the file's default, else the built-in one.
-pub(super) fn duration(own: Option<&str>, default: Option<&str>, built_in: &str) -> Duration {
-    humantime::parse_duration(own.or(default).unwrap_or(built_in)).unwrap_or(Duration::from_mins(10))
+pub(super) fn duration(own: Option<&str>, default: Option<&str>, built_in: Duration) -> Duration {
+    own.or(default).map_or(built_in, |text| humantime::parse_duration(text).unwrap_or(built_in))
 }
 
 /// From TERM to KILL.
 pub(super) fn grace(own: Option<&str>, said: &GatesToml, input: Input<'_>) -> Duration {
-    let grace = duration(own, said.defaults.grace.as_deref(), "5s");
+    let grace = duration(own, said.defaults.grace.as_deref(), Duration::from_secs(5));
     if input.caller.in_ci { grace.min(CI_GRACE) } else { grace }
 }
 
@@ -157,21 +160,17 @@ fn resolve_steps(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'
     if own.iter().filter(|given| **given).count() != 1 {
         report.push(&["gate", id], format!("gate `{id}` needs exactly one of run, shell, check, steps"), "run = [\"program\", \"argument\"]");
     }
-    let steps: Vec<SaidStep<'_>> = if let Some(steps) = &gate.steps {
-        for (key, given) in [("exit", gate.exit.is_some()), ("with", gate.with.is_some()), ("tool", gate.tool.is_some())] {
-            if given {
-                report.push(&["gate", id, key], format!("`{key}` belongs to the steps here"), "move it into [[gate.ID.steps]]");
-            }
+    let Some(steps) = &gate.steps else { return vec![resolve_step(&SaidStep::sole(gate), 0, &["gate", id], gate, &StepNames { said, input }, report)] };
+    for (key, given) in [("exit", gate.exit.is_some()), ("with", gate.with.is_some()), ("tool", gate.tool.is_some())] {
+        if given {
+            report.push(&["gate", id, key], format!("`{key}` belongs to the steps here"), "move it into [[gate.ID.steps]]");
         }
-        steps.iter().map(SaidStep::of).collect()
-    } else {
-        vec![SaidStep::sole(gate)]
-    };
+    }
     let mut resolved: Vec<Step> = Vec::with_capacity(steps.len());
-    for (index, step) in steps.iter().enumerate() {
+    for (index, step) in steps.iter().map(SaidStep::of).enumerate() {
         let place = index.to_string();
-        let base: Vec<&str> = if gate.steps.is_some() { vec!["gate", id, "steps", &place] } else { vec!["gate", id] };
-        let step = resolve_step(step, index, &base, gate, &StepNames { said, input }, report);
+        let base = ["gate", id, "steps", &place];
+        let step = resolve_step(&step, index, &base, gate, &StepNames { said, input }, report);
         if resolved.iter().any(|earlier| earlier.name == step.name) {
             report.push(&base, format!("two steps are named `{}`", step.name), "a step's name is unique in its gate");
         }

@@ -2,10 +2,11 @@
 //! process and no clock.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use hashbrown::HashSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -108,7 +109,7 @@ pub(super) fn resolve(input: Input<'_>, said: Result<GatesToml, toml::de::Error>
         phases,
         gates,
         profiles,
-        timeout: gates::duration(None, said.defaults.timeout.as_deref(), "10m"),
+        timeout: gates::duration(None, said.defaults.timeout.as_deref(), gates::TIMEOUT),
         env_pass: said.defaults.env_pass.clone(),
         warnings,
     })

@@ -1,6 +1,7 @@
 //! Services and databases: from what the tables say to what they mean. Knows ids, scopes and globs, no process.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::gates::{check_glob, duration, grace, secrets};
 use super::resolve::{Input, Report, env_templates, find_cycle, template};
@@ -112,7 +113,7 @@ fn process(id: &str, said: &schema::Service, file: &GatesToml, input: Input<'_>,
     if asks_port && !has_port {
         report.push(&at("run"), format!("service `{id}` is asked on its port and never told which"), "use {port} in run or env");
     }
-    let timeout = duration(ready.and_then(|ready| ready.timeout.as_deref()), None, "30s");
+    let timeout = duration(ready.and_then(|ready| ready.timeout.as_deref()), None, Duration::from_secs(30));
     let grace = grace(said.grace.as_deref(), file, input);
     let (runtimes, secrets) = (said.runtimes.clone(), said.secrets.clone());
     Some(Process { id: id.to_owned(), run, runtimes, databases, needs, cwd, env, secrets, per, ready: Ready { probe: probe?, timeout }, grace })

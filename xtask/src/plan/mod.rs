@@ -4,7 +4,9 @@
 pub mod schedule;
 pub mod shard;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::{Config, Gate, LockUse, Phase, Profile, StepRun, Template};
 use crate::event::{PlannedGate, PlannedPhase};

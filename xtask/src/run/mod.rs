@@ -2,8 +2,10 @@
 //! screen and no report; verdicts are asked of `judge` only to know what to skip.
 
 pub mod attempt;
+mod clocks;
 mod databases;
 pub mod environment;
+mod hear;
 pub mod install;
 mod instances;
 pub mod launch;
@@ -17,6 +19,7 @@ mod supply;
 mod tools;
 mod words;
 
+pub use repeat::Repeat;
 pub use reports::glob;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,12 +29,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-use crate::event::{AttemptEnded, Event, EventKind, PlannedGate};
+use crate::event::{Event, EventKind, PlannedGate};
 use crate::judge::{self, Judgement, Terms};
 use crate::model::{AttemptFacts, CancelCause, FlakyRule, JobId, Skip, StopCause, Verdict};
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, Work, lock_words};
-use launch::{Force, Launch, Leak, Quiet, Told};
+use clocks::Ending;
+use launch::{Launch, Leak, Quiet, Told};
 use locks::Locks;
 
 /// How often orphans, the disk and locks of other runs are looked at.
@@ -110,30 +114,6 @@ pub struct Reused {
     pub told: Vec<EventKind>,
     /// The same as facts.
     pub facts: AttemptFacts,
-}
-
-/// When iterations end before their number is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Repeat {
-    /// With the first result that is not green.
-    pub until_fail: bool,
-    /// After this time.
-    pub runs_for: Option<Duration>,
-    /// Iterations that the asked phases want.
-    pub due: u32,
-}
-
-/// Where a running task is with its end.
-#[derive(Clone, Copy, Debug)]
-enum Ending {
-    /// It runs.
-    No,
-    /// TERM was sent; KILL is due.
-    Asked(Instant),
-    /// KILL was sent; it is given up later.
-    Killed(Instant),
-    /// Its steps are over, and what it had is given back.
-    Closing,
 }
 
 #[derive(Debug)]
@@ -352,115 +332,6 @@ impl<L: Launch> Loop<'_, L> {
         self.facts.insert(task, AttemptFacts::default());
     }
 
-    /// The next clock, or sooner while a process may have started in silence.
-    fn glance(&self, wake: Instant) -> Instant {
-        let awaited = self.running.values().any(|running| running.step.is_empty());
-        if awaited { wake.min(Instant::now() + GLANCE) } else { wake }
-    }
-
-    fn hear_quiet(&mut self) {
-        for told in self.quiet.take() {
-            self.hear_one(told);
-        }
-    }
-
-    fn next_clock(&self) -> Instant {
-        let clocks = self.running.values().flat_map(|running| match running.ending {
-            Ending::No => [running.deadline, running.step_deadline, Some(running.slow_at)],
-            Ending::Asked(at) | Ending::Killed(at) => [Some(at), None, None],
-            Ending::Closing => [None, None, None],
-        });
-        clocks.flatten().chain([self.tick]).min().unwrap_or(self.tick)
-    }
-
-    fn clocks(&mut self) {
-        let now = Instant::now();
-        self.tick = now + TICK;
-        for task in self.running.keys().copied().collect::<Vec<_>>() {
-            let Some(running) = self.running.get(&task) else { continue };
-            match running.ending {
-                Ending::No if running.deadline.is_some_and(|at| at <= now) || running.step_deadline.is_some_and(|at| at <= now) => {
-                    self.ask_to_end(task, StopCause::Timeout);
-                }
-                Ending::No if running.slow_at <= now => self.tell_slow(task),
-                Ending::Asked(at) if at <= now => self.kill(task),
-                Ending::Killed(at) if at <= now => self.give_up(task),
-                Ending::No | Ending::Asked(_) | Ending::Killed(_) | Ending::Closing => {}
-            }
-        }
-        if !self.running.is_empty() && !self.launch.has_room() {
-            for task in self.running.keys().copied().collect::<Vec<_>>() {
-                self.ask_to_end(task, StopCause::DiskFull);
-            }
-        }
-        self.tell_waiting();
-        self.schedule.retry_locks();
-        let running: Vec<usize> = self.running.keys().copied().collect();
-        let leaks = self.launch.sweep(&running);
-        self.tell_leaks(leaks);
-    }
-
-    /// A gate that only a lock keeps says so once: a silent screen looks dead.
-    fn tell_waiting(&mut self) {
-        for task in self.schedule.locked_out().to_vec() {
-            let long = self.waiting_since.get(&task).is_some_and(|since| since.elapsed() >= LONG_WAIT);
-            if long && self.told_waiting.insert(task) {
-                let locks = lock_words(&self.course.plan.tasks[task].locks).join(", ");
-                let gate = Some(self.job(task).gate);
-                self.teller.tell(EventKind::Noted { gate, text: format!("waits for lock {locks}, which another gate or run holds") });
-            }
-        }
-    }
-
-    fn tell_slow(&mut self, task: usize) {
-        let period = self.limits(task).slow_after;
-        let last_line = self.launch.last_line(task);
-        if let Some(running) = self.running.get_mut(&task) {
-            running.slow_at += period;
-            let after = running.started.elapsed().as_millis() as u64;
-            self.teller.tell(EventKind::ProcSlow { job: running.job.clone(), step: running.step.clone(), after, last_line });
-        }
-    }
-
-    fn ask_to_end(&mut self, task: usize, cause: StopCause) {
-        let grace = self.limits(task).grace;
-        let Some(running) = self.running.get_mut(&task) else { return };
-        if !matches!(running.ending, Ending::No) {
-            return;
-        }
-        running.ending = Ending::Asked(Instant::now() + grace);
-        let job = running.job.clone();
-        self.facts.entry(task).or_default().stopped = Some(cause);
-        let tree = self.launch.tree(task);
-        self.teller.tell(EventKind::KillSent { job, cause, signal: "TERM".to_owned(), tree });
-        self.launch.stop(task, cause, Force::Term);
-    }
-
-    fn kill(&mut self, task: usize) {
-        let Some(running) = self.running.get_mut(&task) else { return };
-        if matches!(running.ending, Ending::Closing) {
-            self.launch.stop(task, StopCause::Cancel, Force::Kill);
-            return; // it is told that there is no more time
-        }
-        running.ending = Ending::Killed(Instant::now() + GIVE_UP);
-        let job = running.job.clone();
-        let cause = self.facts.get(&task).and_then(|facts| facts.stopped).unwrap_or(StopCause::Cancel);
-        let tree = self.launch.tree(task);
-        self.teller.tell(EventKind::KillSent { job, cause, signal: "KILL".to_owned(), tree });
-        self.launch.stop(task, cause, Force::Kill);
-    }
-
-    /// KILL did not end it (a process in an uninterruptible call): the run goes on without it.
-    fn give_up(&mut self, task: usize) {
-        let why = "a process did not end after SIGKILL".to_owned();
-        if matches!(self.course.plan.work[task], Work::Install(_)) {
-            self.hear(Told::Installed { task, result: crate::event::Installed::Failed(why), runtime: None });
-            return;
-        }
-        let facts = AttemptFacts { lost: Some(why), complete: true, ..AttemptFacts::default() };
-        self.hear(Told::Ended { task, facts: Box::new(facts) });
-    }
-
     fn cancel(&mut self, cause: CancelCause) {
         let force = self.cancelled;
         self.cancelled = true;
@@ -472,126 +343,6 @@ impl<L: Launch> Loop<'_, L> {
             self.ask_to_end(task, StopCause::Cancel);
             if force {
                 self.kill(task);
-            }
-        }
-    }
-
-    /// What was left in silence came first.
-    fn hear(&mut self, told: Told) {
-        self.hear_quiet();
-        self.hear_one(told);
-    }
-
-    fn hear_one(&mut self, told: Told) {
-        match told {
-            Told::Several(all) => {
-                for told in all {
-                    self.hear_one(told);
-                }
-            }
-            Told::Started { task, proc, timeout } => self.hear_started(task, *proc, timeout),
-            Told::StepEnded { task, fact, from, to } => {
-                let job = self.job(task);
-                self.teller.tell(EventKind::ProcEnded { job, fact, from, to });
-            }
-            Told::Leaked { task, leak } => self.tell_leaks(vec![Leak { task: Some(task), ..leak }]),
-            Told::Report { task, report } => {
-                let job = self.job(task);
-                self.teller.tell(EventKind::ReportRead { job, report });
-            }
-            Told::Measured { task, measures } => {
-                let job = self.job(task);
-                self.teller.tell(EventKind::Measured { job, measures });
-            }
-            Told::Kept { task, file } => {
-                let job = self.job(task);
-                self.teller.tell(EventKind::FileKept { job, file });
-            }
-            Told::Noted { task, text } => {
-                let gate = Some(self.job(task).gate);
-                self.teller.tell(EventKind::Noted { gate, text });
-            }
-            Told::Fact(kind) => self.teller.tell(*kind),
-            Told::Steps { task } => {
-                let timeout = self.limits(task).timeout;
-                if let Some(running) = self.running.get_mut(&task) {
-                    running.deadline = Some(Instant::now() + timeout);
-                    running.step_deadline = None;
-                }
-            }
-            Told::Closing { task } => {
-                if let Some(running) = self.running.get_mut(&task) {
-                    running.ending = Ending::Closing;
-                }
-            }
-            Told::Unready { task, .. } if !self.running.contains_key(&task) => {} // it was given up before
-            Told::Unready { task, service, why } => {
-                self.facts.remove(&task);
-                self.tell_skip(task, Skip::Service(service, why));
-                self.finish(task, false);
-            }
-            Told::LogMax { task } => self.ask_to_end(task, StopCause::LogMax),
-            Told::Ended { task, facts } => self.hear_ended(task, *facts),
-            Told::Installed { task, .. } if !self.running.contains_key(&task) => {} // it was given up before
-            Told::Installed { task, result, runtime } => {
-                if let Some(found) = runtime {
-                    self.teller.tell(EventKind::RuntimeFound(found));
-                }
-                let green = !matches!(result, crate::event::Installed::Failed(_));
-                let runtime = self.job(task).gate;
-                self.teller.tell(EventKind::InstallEnded { runtime, result });
-                self.finish(task, green);
-            }
-        }
-    }
-
-    fn hear_started(&mut self, task: usize, proc: crate::event::ProcStarted, timeout: Option<Duration>) {
-        if let Some(running) = self.running.get_mut(&task) {
-            running.step.clone_from(&proc.step);
-            running.step_deadline = timeout.map(|timeout| Instant::now() + timeout);
-        }
-        self.teller.tell(EventKind::ProcStarted(Box::new(proc)));
-    }
-
-    fn hear_ended(&mut self, task: usize, mut facts: AttemptFacts) {
-        if !self.running.contains_key(&task) {
-            return; // it was given up before
-        }
-        let known = self.facts.remove(&task).unwrap_or_default();
-        // What was asked to end counts as stopped, also when it then exits with 0.
-        facts.stopped = known.stopped.or(facts.stopped);
-        let job = self.job(task);
-        let planned = self.planned.get(job.gate.as_str()).copied();
-        if let Some(planned) = planned {
-            let terms = Terms { reports: planned.reports, expect: &planned.expect, timeout: planned.timeout };
-            let judged = judge::attempt(terms, &facts);
-            let advisory = planned.advisory;
-            let systemic = repeat::systemic(planned, job.iteration, &judged);
-            let passed = judged.verdict == Verdict::Pass;
-            let clean = passed && judged.flaked.is_none();
-            let attempts = self.judged.entry(job.gate.clone()).or_insert_with(|| Vec::with_capacity(planned.runs.min(16) as usize));
-            attempts.push(judged);
-            let excused = judge::is_excused(attempts, &planned.quarantine);
-            let green = passed || excused;
-            self.end_at_fault(&job, clean || excused || advisory);
-            self.teller.tell(EventKind::AttemptEnded(Box::new(AttemptEnded {
-                job: job.clone(),
-                took: facts.took,
-                log: facts.log,
-                log_shrank: facts.log_shrank,
-                stopped: facts.stopped,
-                lost: facts.lost,
-                migrate: facts.migrate,
-                gone: facts.gone,
-            })));
-            if let Some(what) = systemic {
-                self.stop_repeating(&job, &what);
-            }
-            self.finish(task, green);
-            if !green && !advisory && self.course.fail_fast && !self.cancelled {
-                for task in self.schedule.halt() {
-                    self.tell_skip(task, Skip::FailFast(job.gate.clone()));
-                }
             }
         }
     }

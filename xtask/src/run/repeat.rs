@@ -1,6 +1,8 @@
 //! When iterations end before their number is reached: at the first fault, after a time, or because so much is wrong that more of
 //! them would say nothing. Knows no clock but the loop's.
 
+use std::time::Duration;
+
 use super::{Launch, Loop};
 use crate::event::{EventKind, PlannedGate};
 use crate::judge::Judgement;
@@ -24,6 +26,17 @@ pub(super) fn systemic(gate: &PlannedGate, iteration: u32, judged: &Judgement) -
         _ if red > SYSTEMIC.max(judged.totals.tests / SYSTEMIC_SHARE) => Some(format!("{red} of {} failed", plural(judged.totals.tests, "case"))),
         Verdict::Pass | Verdict::Fail | Verdict::Skipped | Verdict::Cancelled => None,
     }
+}
+
+/// When iterations end before their number is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeat {
+    /// With the first result that is not green.
+    pub until_fail: bool,
+    /// After this time.
+    pub runs_for: Option<Duration>,
+    /// Iterations that the asked phases want.
+    pub due: u32,
 }
 
 impl<L: Launch> Loop<'_, L> {

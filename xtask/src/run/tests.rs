@@ -3,6 +3,7 @@ use std::sync::mpsc::Receiver;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::launch::Force;
 use super::launch::Quiet;
 use super::*;
 use crate::model::{End, StepFact};
