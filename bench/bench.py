@@ -286,7 +286,8 @@ def cargo(bench: Bench) -> list[Row]:
         LIMIT = 1200
         cold = ["cargo", "build", "-q", "--profile", "tool", "-p", "xtask", "--target-dir", str(built), "--manifest-path", str(ROOT / "Cargo.toml")]
         rows = table("cold build", {"cargo build": [measure(cold, ROOT)]}, "cargo build")
-        through = ["cargo", "run", "-q", "--profile", "tool", "-p", "xtask", "--target-dir", str(built), "--manifest-path", str(ROOT / "Cargo.toml"), "--", "--version"]
+        # From the root, whose .cargo/config.toml says how it is built.
+        through = ["env", "-C", str(ROOT), "cargo", "run", "-q", "--profile", "tool", "-p", "xtask", "--target-dir", str(built), "--", "--version"]
         sides = [Side("cargo xtask", through), Side("the binary", [str(built / "tool/xtask"), "--version"])]
         return rows + table("start", rounds("start", sides, 9), "the binary")
     finally:

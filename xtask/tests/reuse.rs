@@ -80,6 +80,23 @@ fn a_gate_with_secrets_runs() {
 }
 
 #[test]
+fn a_database_server_that_was_updated_is_another_one() {
+    let server = "[service.pg]\nkind = 'postgres'\nversion = '15'\n[database.app]\nservice = 'pg'\nmigrate = [['true']]\ninputs = ['1.sql']\n";
+    let gates = gate("a", "databases = ['app']") + &gate("b", "");
+    let mut sandbox = Sandbox::new(&format!("schema = 1\n{PROFILE}{server}[phase.p]\ngates = ['a', 'b']\n{gates}"));
+    for (file, text) in [("src/a/x", "1"), ("src/b/x", "1"), ("1.sql", ""), ("bin/other", "")] {
+        sandbox.write(file, text);
+    }
+    sandbox.put_first_on_path("bin");
+    assert_eq!(ran(&sandbox, GATE, 0), "a b");
+    assert_eq!(ran(&sandbox, GATE, 0), "");
+    // Of another version, so that the same server runs as before: only whoever asks it would know that.
+    sandbox.script("bin/postgres", "#!/bin/sh\necho 'postgres (PostgreSQL) 9.6'");
+    assert_eq!(ran(&sandbox, GATE, 0), "a");
+    assert_eq!(ran(&sandbox, GATE, 0), "");
+}
+
+#[test]
 fn what_did_not_pass_at_once_is_never_reused() {
     let sandbox = three();
     sandbox.write("src/a/bad", "");

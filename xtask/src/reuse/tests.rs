@@ -154,3 +154,27 @@ fn slow(root: &Path, globs: &[String]) -> BTreeMap<String, Vec<u8>> {
     let named = files.filter_map(|entry| Some((entry.path().strip_prefix(root).ok()?.to_str()?.to_owned(), fs::read(entry.path()).ok()?)));
     named.filter(|(path, _)| matchers.iter().any(|matcher| matcher.is_match(path))).collect()
 }
+
+#[test]
+fn what_was_brought_in_part_is_taken_away_again() {
+    let place = tempfile::tempdir().expect("a folder");
+    let gates = GatesDir::new(place.path());
+    let (from, to) = (gates.run("before"), gates.run("now"));
+    let job = JobId { gate: "g".to_owned(), iteration: 1 };
+    let file = |name: &str| FileRef { path: name.to_owned(), size: 0, digest: String::new() };
+    let told = Told { files: vec![file("logs/g.1.log"), file("junit/g.1/1.xml")], ..Told::default() };
+    write_atomic(&from.file("logs/g.1.log"), b"before").expect("written");
+    bring(&from, &to, &gates, &job, &told).expect_err("one of them is gone");
+    take_away(&to, &told.files);
+    // The gate runs now, and appends to its log.
+    assert!(!to.file("logs/g.1.log").exists());
+    write_atomic(&to.file("logs/g.1.log"), b"now").expect("written");
+    assert_eq!(fs::read(from.file("logs/g.1.log")).expect("readable"), b"before");
+    // All of it: the files are those of the run before, and stay when they are taken out of this one.
+    write_atomic(&from.file("junit/g.1/1.xml"), b"<testsuites/>").expect("written");
+    take_away(&to, &told.files);
+    bring(&from, &to, &gates, &job, &told).expect("brought");
+    assert_eq!(fs::read(to.file("logs/g.1.log")).expect("readable"), b"before");
+    take_away(&to, &told.files);
+    assert!(!to.file("junit/g.1/1.xml").exists() && from.file("junit/g.1/1.xml").exists());
+}
