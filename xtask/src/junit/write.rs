@@ -93,7 +93,7 @@ pub fn write_document(name: &str, wall: &str, suites: Vec<OutSuite<'_>>, out: &m
     }
     let (told, tell) = io::pipe()?;
     std::thread::scope(|scope| {
-        let proof = scope.spawn(move || prove(wanted, told));
+        let proof = std::thread::Builder::new().name("proof".to_owned()).spawn_scoped(scope, move || prove(wanted, told))?;
         // The reader sees the end when the pipe in it is gone.
         let mut both = BufWriter::with_capacity(64 << 10, Proven { out, proof: Some(tell) });
         emit(name, wall, suites, wanted, &mut both)?;

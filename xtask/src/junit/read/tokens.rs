@@ -65,7 +65,7 @@ pub(super) fn each<E>(source: Box<dyn BufRead + Send + '_>, take: &mut Take<'_, 
     // It is a long one.
     let ((full, filled), (empty, emptied)) = (sync_channel(AHEAD), sync_channel(AHEAD));
     std::thread::scope(move |scope| {
-        scope.spawn(move || {
+        let find = move || {
             for mut batch in emptied {
                 tokens.fill(&mut batch);
                 let ended = batch.end.is_some();
@@ -73,7 +73,10 @@ pub(super) fn each<E>(source: Box<dyn BufRead + Send + '_>, take: &mut Take<'_, 
                     return;
                 }
             }
-        });
+        };
+        if let Err(cause) = std::thread::Builder::new().name("tokens".to_owned()).spawn_scoped(scope, find) {
+            return Ok(End::Unreadable(cause));
+        }
         for batch in std::iter::once(first).chain((1..AHEAD).map(|_| Batch::default())) {
             empty.send(batch).ok(); // it has room for them
         }
