@@ -105,6 +105,12 @@ fn the_history_is_made_again_from_runs_and_travels() {
     other.write("empty/note.txt", "nothing");
     other.run(&["history", "import", "empty"]).exits(2).says("there is no run and no history.json below `empty`");
     other.write("bad.json", "{\"schema\":9,\"inventories\":{},\"runs\":[]}");
+    // A place without a run is an error before another place is taken in.
+    let fourth = flaky();
+    fourth.write("artifact/history.json", &export);
+    fourth.write("torn/.gates/runs/20260101-000000000-0000/events.jsonl", "");
+    fourth.run(&["history", "import", "artifact", "torn"]).exits(2).says("there is no run and no history.json below `torn`");
+    assert!(flakes(&fourth, &["--all"]).is_empty());
     other.run(&["history", "import", "bad.json"]).exits(2).says("an export of schema 9");
 }
 

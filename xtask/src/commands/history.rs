@@ -62,7 +62,6 @@ fn import(store: &mut Store, paths: &[PathBuf]) -> anyhow::Result<Exit> {
     for lesson in &lessons {
         count(store.learn(lesson)?);
     }
-    anyhow::ensure!(learned + known > 0, "there is no run whose journal has a first event");
     say(&format!("imported {}, {known} known already", plural(learned, "run")));
     Ok(Exit::Pass)
 }
@@ -79,7 +78,7 @@ fn look(path: &Path, found: &mut Found) -> anyhow::Result<()> {
     let exports = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_name() == "history.json");
     let exports = exports.map(|entry| Ok((entry.path().to_owned(), exported(entry.path())?))).collect::<anyhow::Result<Vec<_>>>()?;
     let hint = "a folder with .gates/runs/<id> of another machine, or the output of `history export`";
-    anyhow::ensure!(!runs.is_empty() || !exports.is_empty(), "there is no run and no history.json below `{shown}`\n  hint: {hint}");
+    anyhow::ensure!(runs.iter().any(remember::has_begun) || !exports.is_empty(), "there is no run and no history.json below `{shown}`\n  hint: {hint}");
     found.runs.extend(runs);
     found.exports.extend(exports);
     Ok(())

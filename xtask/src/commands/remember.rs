@@ -1,9 +1,10 @@
 //! From a finished run to what the history keeps of it, and the history of a repository brought up to date with its runs.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use super::Repository;
-use crate::event::PlannedGate;
+use crate::event::{Event, EventKind, PlannedGate};
 use crate::history::{Cause, Fault, GateLesson, IterationLesson, Lesson, ResultLesson, Store};
 use crate::journal;
 use crate::model::{Before, JobId, Outcome, Verdict};
@@ -111,6 +112,13 @@ pub(super) fn caught_up(repository: &Repository) -> Result<Store, Fault> {
         }
     }
     Ok(store)
+}
+
+/// The journal of a run has its first event.
+pub(super) fn has_begun(folder: &RunDir) -> bool {
+    let mut line = String::new();
+    let read = std::fs::File::open(folder.journal()).and_then(|file| BufReader::new(file).read_line(&mut line));
+    read.is_ok() && serde_json::from_str::<Event>(&line).is_ok_and(|event| matches!(event.kind, EventKind::RunStarted(_)))
 }
 
 /// Takes in a run on disk; says whether it was new, and nothing where there is no run.
