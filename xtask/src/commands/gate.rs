@@ -13,7 +13,7 @@ use super::finish::{Finished, finish};
 use super::keys::Keys;
 use super::listen::Heard;
 use super::reuse::Reuse;
-use super::start::{Ready, Task};
+use super::start::{CourseParts, Ready, Task};
 use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
 use crate::cli::{self, Cli, Command, Place};
 use crate::event::{self, EventKind, Refusal, RunStarted, When};
@@ -22,13 +22,15 @@ use crate::journal::Journal;
 use crate::mask::{Mask, redact};
 use crate::model::{CancelCause, End, Exit};
 use crate::pins::Ambient;
+use crate::plan::Plan;
 use crate::postgres::home::Home;
 use crate::postgres::{Noted, Url};
 use crate::process::guard;
 use crate::report::Proof;
 use crate::run::launch::Quiet;
 use crate::run::locks::Locks;
-use crate::run::os::{Os, Site};
+use crate::run::os::{Channel, Os, Site};
+use crate::run::turns::Turns;
 use crate::run::{Inbox, Teller, drive, signals};
 use crate::rundir::{GatesDir, RunDir};
 use crate::ui::github;
@@ -179,16 +181,16 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     let reuse = match start::prepare(&repository, &folder, &task, &ambient, head) {
         Ok(ready) => {
             hidden.set(ready.site.mask_of_all()).ok();
-            run_ready(&repository, ready, &mut teller, &tokio, stop)
+            run_ready(&repository, ready, teller, &tokio, stop)
         }
         Err(refused) => {
             teller.tell(EventKind::RunStarted(Box::new(refused.head)));
             teller.tell(EventKind::RunRefused { cause: refused.cause, problems: refused.problems });
             teller.tell(EventKind::RunEnded {});
+            drop(teller);
             None
         }
     };
-    drop(teller);
     let heard = listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
     let finished = finish_heard(heard, &folder, program(&ambient), &repository);
     if let Some(reuse) = reuse.filter(|_| finished.faults.is_empty()) {
@@ -222,7 +224,7 @@ fn finish_heard(heard: Heard, folder: &RunDir, program: &str, repository: &Repos
 fn run_ready(
     repository: &Repository,
     ready: Ready,
-    teller: &mut Teller,
+    mut teller: Teller,
     tokio: &tokio::runtime::Runtime,
     stop: tokio::sync::mpsc::UnboundedReceiver<CancelCause>,
 ) -> Option<Reuse> {
@@ -245,16 +247,9 @@ fn run_ready(
         let before = start::source(&repository.root);
         teller.tell(EventKind::SourceRead { when: When::Start, source: before });
     }
-    let course = course.of(&plan);
     annotate::mask(&site.config, &plan, &site.ambient);
-    let (told_sender, told) = tokio::sync::mpsc::unbounded_channel();
     let site: Arc<Site> = Arc::new(site);
-    let mut locks = Locks::new(repository.gates.locks());
-    let quiet = Quiet::default();
-    match Os::new(Arc::clone(&site), told_sender, quiet.clone()) {
-        Ok(mut launch) => tokio.block_on(drive(&course, &mut launch, &mut locks, teller, Inbox { told, quiet, stop })),
-        Err(cause) => teller.tell(EventKind::RunRefused { cause: Refusal::Environment, problems: vec![format!("failed to start threads: {cause}")] }),
-    }
+    let mut teller = run_plan(plan, course, &site, Locks::new(repository.gates.locks()), teller, (tokio, stop));
     crate::run::os::lock(&site.probes).save();
     if can_be_evidence {
         for found in look_for_secrets(&site.run) {
@@ -270,6 +265,34 @@ fn run_ready(
     }
     teller.tell(EventKind::RunEnded {});
     reuse
+}
+
+/// Runs the plan to its end, and gives the teller back.
+fn run_plan(
+    plan: Plan,
+    course: CourseParts,
+    site: &Arc<Site>,
+    mut locks: Locks,
+    mut teller: Teller,
+    (tokio, stop): (&tokio::runtime::Runtime, tokio::sync::mpsc::UnboundedReceiver<CancelCause>),
+) -> Teller {
+    let (sender, told) = tokio::sync::mpsc::unbounded_channel();
+    let quiet = Quiet::default();
+    let turns = Turns::new(tokio.handle().clone());
+    let mut launch = match Os::new(Arc::clone(site), Channel { told: sender, quiet: quiet.clone(), turns: Arc::clone(&turns) }) {
+        Ok(launch) => launch,
+        Err(cause) => {
+            teller.tell(EventKind::RunRefused { cause: Refusal::Environment, problems: vec![format!("failed to start threads: {cause}")] });
+            return teller;
+        }
+    };
+    let (back, over) = mpsc::channel();
+    turns.run(async move {
+        let course = course.of(&plan);
+        drive(&course, &mut launch, &mut locks, &mut teller, Inbox { told, quiet, stop }).await;
+        back.send(teller).ok();
+    });
+    over.recv().expect("a loop that is over has given it back")
 }
 
 /// What becomes evidence must hold no secret. A folder that cannot be looked through is no evidence either.

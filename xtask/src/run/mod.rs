@@ -10,6 +10,7 @@ pub mod install;
 mod instances;
 pub mod launch;
 pub mod locks;
+mod orders;
 pub mod os;
 mod repeat;
 mod reports;
@@ -17,6 +18,7 @@ pub mod signals;
 pub mod supplies;
 mod supply;
 mod tools;
+pub mod turns;
 mod words;
 
 pub use repeat::Repeat;

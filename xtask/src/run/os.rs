@@ -1,16 +1,18 @@
 //! The real launcher: threads that each carry one task at a time, the follower of logs, and the reaping of orphans. Knows
 //! processes and files; decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::launch::{Force, Launch, Leak, Quiet, Told};
+use super::orders::{Order, Queue, Wanted};
 use super::supplies::Supplies;
+use super::turns::Turns;
 use super::{attempt, environment, install};
 use crate::baseline::Baseline;
 use crate::config::Config;
@@ -156,8 +158,8 @@ pub struct Line {
 }
 
 impl Line {
-    fn new(task: usize, (told, quiet): &Channel) -> Self {
-        Self { task, told: told.clone(), quiet: quiet.clone(), held: Mutex::default() }
+    fn new(task: usize, channel: &Channel) -> Self {
+        Self { task, told: channel.told.clone(), quiet: channel.quiet.clone(), held: Mutex::default() }
     }
 
     /// Tells one thing; a loop that is gone needs no tidings.
@@ -179,19 +181,14 @@ impl Line {
 }
 
 /// How threads speak to the loop.
-type Channel = (UnboundedSender<Told>, Quiet);
-
-enum Order {
-    Attempt(usize, JobId, Arc<Control>),
-    Install(usize, String, Arc<Control>),
-    /// The run is over: nothing of it is needed any more.
-    Rest,
-}
-
-#[derive(Default)]
-struct Queue {
-    orders: Mutex<(VecDeque<Order>, usize)>,
-    more: Condvar,
+#[derive(Clone)]
+pub struct Channel {
+    /// Tidings.
+    pub told: UnboundedSender<Told>,
+    /// Tidings that can wait.
+    pub quiet: Quiet,
+    /// The loop's turns: a thread that has ended a task takes one.
+    pub turns: Arc<Turns>,
 }
 
 /// The real launcher.
@@ -209,8 +206,8 @@ pub struct Os {
 
 impl Os {
     /// A launcher without threads; they come with the first orders.
-    pub fn new(site: Arc<Site>, told: UnboundedSender<Told>, quiet: Quiet) -> std::io::Result<Self> {
-        let over = told.clone();
+    pub fn new(site: Arc<Site>, channel: Channel) -> std::io::Result<Self> {
+        let over = channel.told.clone();
         let follower = Follower::start(site.depth, move |key| {
             if let Ok(task) = key.parse() {
                 over.send(Told::LogMax { task }).ok();
@@ -218,50 +215,42 @@ impl Os {
         })?;
         let mask = site.mask_of_all();
         let (controls, suspects, doomed) = Default::default();
-        Ok(Self { site, mask, queue: Arc::default(), threads: 0, channel: (told, quiet), controls, follower, suspects, doomed })
+        Ok(Self { site, mask, queue: Arc::default(), threads: 0, channel, controls, follower, suspects, doomed })
     }
 
     fn order(&mut self, order: Order) {
-        let mut orders = lock(&self.queue.orders);
-        orders.0.push_back(order);
-        let short = orders.0.len() > orders.1;
-        drop(orders);
-        if short {
-            // Threads never exit before the program does: a thread that ended would orphan its processes.
-            let (queue, site, channel, follower) = (Arc::clone(&self.queue), Arc::clone(&self.site), self.channel.clone(), self.follower.clone());
-            let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, channel, follower));
-            self.threads += usize::from(spawned.is_ok());
+        if self.queue.push(order) == Wanted::Nothing {
+            return;
         }
-        self.queue.more.notify_one();
+        // Threads never exit before the program does: a thread that ended would orphan its processes.
+        let (queue, site, channel, follower) = (Arc::clone(&self.queue), Arc::clone(&self.site), self.channel.clone(), self.follower.clone());
+        let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, channel, follower));
+        match spawned {
+            Ok(_) => self.threads += 1,
+            Err(_) => self.queue.is_alone(),
+        }
     }
 }
 
 fn serve(queue: &Queue, site: Arc<Site>, channel: Channel, follower: Follower) {
     loop {
-        let order = {
-            let mut orders = lock(&queue.orders);
-            orders.1 += 1;
-            while orders.0.is_empty() {
-                orders = queue.more.wait(orders).unwrap_or_else(PoisonError::into_inner);
-            }
-            orders.1 -= 1;
-            orders.0.pop_front()
-        };
-        match order {
-            Some(Order::Attempt(task, job, control)) => {
+        match queue.take() {
+            Order::Attempt(task, job, control) => {
                 let line = Line::new(task, &channel);
-                line.tell(match attempt::run(&site, &job, &control, &line, &follower) {
+                let told = match attempt::run(&site, &job, &control, &line, &follower) {
                     Ok(facts) => Told::Ended { task, facts: Box::new(facts) },
                     Err((service, why)) => Told::Unready { task, service, why },
-                });
+                };
+                queue.come();
+                channel.turns.bring(|| line.tell(told));
             }
-            Some(Order::Install(task, runtime, control)) => {
+            Order::Install(task, runtime, control) => {
                 let line = Line::new(task, &channel);
                 let (result, runtime) = install::run(&site, &runtime, &control, &line, &follower);
-                line.tell(Told::Installed { task, result, runtime: runtime.map(Box::new) });
+                queue.come();
+                channel.turns.bring(|| line.tell(Told::Installed { task, result, runtime: runtime.map(Box::new) }));
             }
-            Some(Order::Rest) => break,
-            None => {}
+            Order::Rest => break,
         }
     }
     drop((site, channel, follower)); // a plan of many gates is big, and this thread stays
@@ -371,9 +360,7 @@ impl Launch for Os {
 impl Drop for Os {
     fn drop(&mut self) {
         self.follower.stop();
-        let mut orders = lock(&self.queue.orders);
-        orders.0.extend((0..self.threads).map(|_| Order::Rest));
-        self.queue.more.notify_all();
+        self.queue.rest(self.threads);
     }
 }
 
