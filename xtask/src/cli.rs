@@ -5,6 +5,7 @@ mod cases;
 mod ci;
 mod complete;
 mod db;
+mod lazy;
 mod narrow;
 mod plan;
 mod signoff;
@@ -19,6 +20,7 @@ pub use adopt::{ConfigCommand, Shell};
 pub use cases::{BaselineCommand, ExportFormat, FlakesArgs, HistoryCommand, HuntArgs};
 pub use ci::{CiCommand, CiSystem, WorkflowArgs};
 pub use db::{BootstrapArgs, DbCommand, DbTarget, RestoreArgs, SnapshotArgs};
+pub use lazy::Lazy;
 pub use narrow::Narrow;
 pub use plan::{PlanArgs, PlanFormat};
 pub use signoff::{AnchorArgs, EvidenceCommand, ExportArgs, Format, GatesCommand, Recorded, Shown, SignoffArgs, TrustCommand, VerifyArgs, WaiveArgs};
@@ -86,16 +88,16 @@ pub enum Colour {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run phases or gates.
-    Gate(GateArgs),
+    Gate(Lazy<GateArgs>),
     /// Show what would run, and why.
-    Plan(PlanArgs),
+    Plan(Lazy<PlanArgs>),
     /// Join the shards of a plan into one run with one verdict.
-    Merge(MergeArgs),
+    Merge(Lazy<MergeArgs>),
     /// The workflow that runs the gates in CI.
     Ci {
         /// What to do with it.
         #[command(subcommand)]
-        command: CiCommand,
+        command: Lazy<CiCommand>,
     },
     /// List phases and gates with their last verdicts.
     List,
@@ -109,23 +111,23 @@ pub enum Command {
     Db {
         /// What to do.
         #[command(subcommand)]
-        command: DbCommand,
+        command: Lazy<DbCommand>,
     },
     /// Provoke flakes: other orders, pressure, time zones, languages; and find what an order dependence depends on.
-    Hunt(HuntArgs),
+    Hunt(Lazy<HuntArgs>),
     /// What all runs together say of each case: state, failures, bound, cause.
-    Flakes(FlakesArgs),
+    Flakes(Lazy<FlakesArgs>),
     /// Take in what happened on other machines, or write it down for them.
     History {
         /// What to do.
         #[command(subcommand)]
-        command: HistoryCommand,
+        command: Lazy<HistoryCommand>,
     },
     /// The cases that must be there.
     Baseline {
         /// What to do with them.
         #[command(subcommand)]
-        command: BaselineCommand,
+        command: Lazy<BaselineCommand>,
     },
     /// Install what the pinned runtimes need.
     Setup {
@@ -151,7 +153,7 @@ pub enum Command {
         open: bool,
     },
     /// Run a built-in check by hand.
-    Check(CheckArgs),
+    Check(Lazy<CheckArgs>),
     /// Read JUnit reports of any tool and say what they hold.
     Junit {
         /// Reports.
@@ -163,29 +165,29 @@ pub enum Command {
     },
     /// Sign the evidence of a run: the release may go on, or may not.
     #[command(after_help = denials())]
-    Signoff(SignoffArgs),
+    Signoff(Lazy<SignoffArgs>),
     /// Say whether a phase is signed for a commit, from git's objects alone; anything but 0 means: do not deploy.
     #[command(after_help = denials())]
-    Verify(VerifyArgs),
+    Verify(Lazy<VerifyArgs>),
     /// Sign-offs, their files, and what others make of them.
     Evidence {
         /// What to do.
         #[command(subcommand)]
-        command: EvidenceCommand,
+        command: Lazy<EvidenceCommand>,
     },
     /// Who may sign what.
     Trust {
         /// What to do.
         #[command(subcommand)]
-        command: TrustCommand,
+        command: Lazy<TrustCommand>,
     },
     /// Allow a weaker gate for a time, as a gate-owner.
-    Waive(WaiveArgs),
+    Waive(Lazy<WaiveArgs>),
     /// What happens to gates.toml.
     Gates {
         /// What to do.
         #[command(subcommand)]
-        command: GatesCommand,
+        command: Lazy<GatesCommand>,
     },
     /// Print the JSON Schema of gates.toml.
     Schema {
@@ -203,7 +205,7 @@ pub enum Command {
     Config {
         /// What to do.
         #[command(subcommand)]
-        command: ConfigCommand,
+        command: Lazy<ConfigCommand>,
     },
     /// Print the script that makes a shell complete commands, phases and gates.
     Completions {

@@ -5,7 +5,7 @@ use clap::Parser as _;
 
 use super::{Repository, ambient, load, program, repository, say};
 use crate::ci::{self, Wanted};
-use crate::cli::{CiCommand, CiSystem, Cli, Command, Place, WorkflowArgs};
+use crate::cli::{CiCommand, CiSystem, Cli, Command, Lazy, Place, WorkflowArgs};
 use crate::config::Config;
 use crate::model::Exit;
 use crate::rundir::write_atomic;
@@ -67,7 +67,7 @@ fn check(repository: &Repository, config: &Config, program: &str) -> anyhow::Res
     let split = shlex::split(words).context("its second line is no command line")?;
     let line = ["xtask", "ci", "generate", "github"].map(str::to_owned).into_iter().chain(split);
     let parsed = Cli::try_parse_from(line).map_err(|cause| anyhow::anyhow!("{file}: the command that made it is not understood: {cause}"))?;
-    let Command::Ci { command: CiCommand::Generate { system: CiSystem::Github(args) } } = parsed.command else {
+    let Command::Ci { command: Lazy(CiCommand::Generate { system: CiSystem::Github(args) }) } = parsed.command else {
         anyhow::bail!("{file}: the command that made it is another one");
     };
     let Some(wanted) = text(repository, config, &args) else { return Ok(Exit::Fail) };

@@ -15,7 +15,7 @@ use super::listen::Heard;
 use super::reuse::Reuse;
 use super::start::{CourseParts, Ready, Task};
 use super::{Repository, ambient, annotate, colour, in_ci, listen, program, repository, say, start};
-use crate::cli::{self, Cli, Command, Place};
+use crate::cli::{self, Cli, Command, Lazy, Place};
 use crate::event::{self, EventKind, Refusal, RunStarted, When};
 use crate::evidence;
 use crate::journal::Journal;
@@ -149,7 +149,7 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     guard::become_runner(guard_pid).context("failed to become the runner")?;
     let cli = Cli::parse_from(std::iter::once(OsString::from("xtask")).chain(argv.iter().cloned()));
     let (task, output) = match cli.command {
-        Command::Gate(args) => (Task::Gate(Box::new(args.clone())), args.output),
+        Command::Gate(Lazy(args)) => (Task::Gate(Box::new(args.clone())), args.output),
         Command::Setup { output } => (Task::Setup, output),
         _ => anyhow::bail!("only gate and setup have a runner"),
     };

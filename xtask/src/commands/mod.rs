@@ -47,7 +47,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::checks::CHECKS;
-use crate::cli::{BaselineCommand, Cli, Colour, Command, ConfigCommand, Place};
+use crate::cli::{BaselineCommand, Cli, Colour, Command, ConfigCommand, Lazy, Place};
 use crate::config::{self, CheckSpec, Config, Profile};
 use crate::model::Exit;
 use crate::pins::Ambient;
@@ -57,12 +57,12 @@ use crate::rundir::GatesDir;
 pub fn run(cli: Cli) -> anyhow::Result<u8> {
     let place = &cli.place;
     match &cli.command {
-        Command::Signoff(args) => signoff::run(place, args),
-        Command::Verify(args) => verify::run(place, args),
-        Command::Evidence { command } => evidence::run(place, command),
-        Command::Trust { command } => trust::run(place, command),
-        Command::Waive(args) => waive::run(place, args),
-        Command::Gates { command } => gates::run(place, command),
+        Command::Signoff(Lazy(args)) => signoff::run(place, args),
+        Command::Verify(Lazy(args)) => verify::run(place, args),
+        Command::Evidence { command: Lazy(command) } => evidence::run(place, command),
+        Command::Trust { command: Lazy(command) } => trust::run(place, command),
+        Command::Waive(Lazy(args)) => waive::run(place, args),
+        Command::Gates { command: Lazy(command) } => gates::run(place, command),
         _ => run_gates(cli).map(Exit::code),
     }
 }
@@ -71,37 +71,37 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
 fn run_gates(cli: Cli) -> anyhow::Result<Exit> {
     let place = &cli.place;
     match cli.command {
-        Command::Gate(args) => gate::guarded(place, args.output),
+        Command::Gate(Lazy(args)) => gate::guarded(place, args.output),
         Command::Setup { output } => gate::guarded(place, output),
         // Whatever stops a runner before its verdict is no fault of the command line: nothing was judged.
         Command::Runner { guard, run, argv } => Ok(gate::runner(guard, &run, &argv).unwrap_or_else(|error| {
             say(&format!("error: {error:#}"));
             Exit::Broken
         })),
-        Command::Plan(args) => plan::run(place, &args),
-        Command::Ci { command } => ci::run(place, &command),
-        Command::Merge(args) => Ok(merge::run(place, &args).unwrap_or_else(|error| {
+        Command::Plan(Lazy(args)) => plan::run(place, &args),
+        Command::Ci { command: Lazy(command) } => ci::run(place, &command),
+        Command::Merge(Lazy(args)) => Ok(merge::run(place, &args).unwrap_or_else(|error| {
             say(&format!("error: {error:#}"));
             Exit::Broken
         })),
         Command::List => list::run(place),
         Command::Explain { gate } => explain::run(place, &gate),
-        Command::Baseline { command: BaselineCommand::Accept { gates } } => baseline::accept(place, &gates),
-        Command::Flakes(args) => flakes::run(place, &args),
-        Command::Db { command } => db::run(place, &command),
-        Command::Hunt(args) => hunt::run(place, &args),
-        Command::History { command } => history::run(place, &command),
+        Command::Baseline { command: Lazy(BaselineCommand::Accept { gates }) } => baseline::accept(place, &gates),
+        Command::Flakes(Lazy(args)) => flakes::run(place, &args),
+        Command::Db { command: Lazy(command) } => db::run(place, &command),
+        Command::Hunt(Lazy(args)) => hunt::run(place, &args),
+        Command::History { command: Lazy(command) } => history::run(place, &command),
         Command::Doctor => doctor::run(place),
         Command::Runs { command } => runs::run(place, command.as_ref()),
         Command::Report { run, open } => report::run(place, &run, open),
-        Command::Check(args) => check::run(place, &args),
+        Command::Check(Lazy(args)) => check::run(place, &args),
         Command::Junit { files, json } => junit::run(&files, json),
         Command::Press { file } => {
             crate::hunt::pressure::press(file.as_deref());
             Ok(Exit::Pass)
         }
         Command::Schema { events } => schema::run(events),
-        Command::Config { command: ConfigCommand::Validate { json } } => adopt::validate(place, json),
+        Command::Config { command: Lazy(ConfigCommand::Validate { json }) } => adopt::validate(place, json),
         Command::Init { check } => init::run(place, check),
         Command::Completions { shell } => adopt::completions(shell),
         Command::Man { out } => adopt::man(out.as_deref()),
