@@ -33,12 +33,14 @@ pub(super) fn run(place: &Place, args: &PlanArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let made = profile(config, args.profile.as_deref(), &ambient).and_then(|profile| {
-        let cores = std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
+        let cores = || std::thread::available_parallelism().map_or(2, |count| count.get() as u32);
+        // Slots bound what a gate takes of them; to count this machine's takes reading files of its control groups.
+        let is_wide = config.gates.values().any(|gate| gate.cpus > 1);
         let request = Request {
             targets: args.targets.clone(),
             skip: args.skip.clone(),
             runs: args.runs,
-            jobs: profile.jobs.unwrap_or(cores),
+            jobs: profile.jobs.unwrap_or_else(|| if is_wide { cores() } else { 1 }),
             alone: args.alone,
             // A preview looks at the runs here; machines are filled by whatever the history knows.
             durations: if args.shards.is_some() { durations(&repository) } else { history::recent(&repository.gates).durations },

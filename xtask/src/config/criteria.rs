@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::gates::Gates;
 use super::resolve::Report;
-use super::schema::{GatesToml, Phase};
+use super::schema::Phase;
 use crate::model::{Criterion, Metric, Operator};
 use crate::text::closest;
 
@@ -36,11 +37,11 @@ pub struct CriterionTable {
 }
 
 /// The criteria of a phase, in the order of their names.
-pub(super) fn resolve(id: &str, phase: &Phase, said: &GatesToml, report: &mut Report<'_>) -> Vec<Criterion> {
-    phase.criteria.iter().filter_map(|(name, table)| criterion(id, name, table, phase, said, report)).collect()
+pub(super) fn resolve(id: &str, phase: &Phase, gates: &Gates, report: &mut Report<'_>) -> Vec<Criterion> {
+    phase.criteria.iter().filter_map(|(name, table)| criterion(id, name, table, phase, gates, report)).collect()
 }
 
-fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, said: &GatesToml, report: &mut Report<'_>) -> Option<Criterion> {
+fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, gates: &Gates, report: &mut Report<'_>) -> Option<Criterion> {
     let at = |key| ["phase", id, "criteria", name, key];
     let word = table.metric.as_deref().unwrap_or(name);
     let metric = Metric::ALL.iter().copied().find(|metric| metric.word() == word);
@@ -49,11 +50,11 @@ fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, said: 
         let hint = closest(word, known.iter().copied()).map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"));
         report.push(&at("metric"), format!("there is no metric `{word}`"), hint);
     }
-    let gates = table.gates.clone().unwrap_or_else(|| phase.gates.clone());
+    let own = table.gates.clone().unwrap_or_else(|| phase.gates.clone());
     for (index, gate) in table.gates.iter().flatten().enumerate() {
         let place = index.to_string();
         let here = ["phase", id, "criteria", name, "gates", &place];
-        if report.known(&here, "gate", gate, &said.gate) && !phase.gates.contains(gate) {
+        if report.known(&here, "gate", gate, gates) && !phase.gates.contains(gate) {
             report.push(&here, format!("gate `{gate}` is not one of phase `{id}`"), "a criterion looks at gates of its own phase");
         }
     }
@@ -73,7 +74,7 @@ fn criterion(id: &str, name: &str, table: &CriterionTable, phase: &Phase, said: 
         report.push(&at("confidence"), format!("`{confidence}` is not a confidence"), "a decimal from \"0.5\" to below \"1\", such as \"0.95\"");
     }
     let title = table.title.clone().unwrap_or_else(|| name.to_owned());
-    Some(Criterion { id: name.to_owned(), title, metric: metric?, gates, operator, threshold: threshold?, over: table.over.unwrap_or(1), confidence })
+    Some(Criterion { id: name.to_owned(), title, metric: metric?, gates: own, operator, threshold: threshold?, over: table.over.unwrap_or(1), confidence })
 }
 
 /// The threshold as text: what is compared is a number that was written down, not one that was rounded on the way.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::resolve::{Input, Report, env_templates, find_cycle, template};
+use super::resolve::{Input, Report, env_templates, find_cycle};
 use super::resolve_services::{database_id, database_uses, reached, service_uses};
 use super::schema::{self, GatesToml, MissingWord};
-use super::template::Names;
+use super::template::{Names, Template};
 use super::{Gate, LockUse, Step, StepRun};
 use crate::model::Expect;
 use crate::text::parse_size;
@@ -14,19 +14,34 @@ use crate::text::parse_size;
 /// How long a gate may take where nobody says it.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(10);
 
+/// How long a log may be where nobody says it, in bytes.
+const LOG_MAX: u64 = 2 << 30;
+
 /// GitHub kills ten seconds after its first signal, and the sweep wants its share.
 const CI_GRACE: Duration = Duration::from_secs(6);
 
 /// All gates by id.
-pub(super) fn resolve(said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> BTreeMap<String, Box<Gate>> {
-    // In order, and made in one go: a map that grows looks for each one's place.
-    let gates = said.gate.iter().map(|(id, gate)| (id.clone(), Box::new(resolve_gate(id, gate, said, input, report)))).collect();
-    let edges =
-        said.gate.iter().filter(|(_, gate)| !gate.needs.is_empty()).map(|(id, gate)| (id.as_str(), gate.needs.iter().map(String::as_str).collect())).collect();
+pub(super) type Gates = BTreeMap<String, Box<Gate>>;
+
+/// All gates, from what their tables say, one after the other; `said` is everything else.
+pub(super) fn resolve(tables: impl Iterator<Item = (String, Box<schema::Gate>)>, said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> Gates {
+    // Made in one go: a map that grows looks for each one's place. Each table goes before the next one is looked at.
+    let gates: Gates = tables
+        .map(|(id, gate)| {
+            let gate = resolve_gate(&id, &gate, said, input, report);
+            (id, Box::new(gate))
+        })
+        .collect();
+    for gate in gates.values() {
+        for (index, name) in gate.needs.iter().enumerate() {
+            report.known(&["gate", &gate.id, "needs", &index.to_string()], "gate", name, &gates);
+        }
+    }
+    let edges = gates.values().filter(|gate| !gate.needs.is_empty()).map(|gate| (gate.id.as_str(), gate.needs.iter().map(String::as_str).collect())).collect();
     if let Some(cycle) = find_cycle(&edges) {
         report.push(&["gate", &cycle[0], "needs"], format!("gates need each other: {}", cycle.join(" -> ")), "take one of these edges out");
     }
-    shared_reports(said, report);
+    shared_reports(&gates, report);
     gates
 }
 
@@ -44,7 +59,7 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
     let timeout = duration(gate.timeout.as_deref(), said.defaults.timeout.as_deref(), TIMEOUT);
     let slow_after = duration(gate.slow_after.as_deref(), said.defaults.slow_after.as_deref(), Duration::from_mins(1));
     let grace = grace(gate.grace.as_deref(), said, input);
-    let log_max = gate.log_max.as_deref().or(said.defaults.log_max.as_deref()).unwrap_or("2GiB");
+    let log_max = gate.log_max.as_deref().or(said.defaults.log_max.as_deref());
     let expect = resolve_expect(id, gate.expect.as_ref(), report);
     let resolved = Gate {
         id: id.to_owned(),
@@ -65,7 +80,7 @@ fn resolve_gate(id: &str, gate: &schema::Gate, said: &GatesToml, input: Input<'_
         timeout,
         slow_after,
         grace,
-        log_max: parse_size(log_max).unwrap_or(2 << 30),
+        log_max: log_max.and_then(parse_size).unwrap_or(LOG_MAX),
         runs: gate.runs,
         shards: gate.shards.unwrap_or(1),
         junit: gate.junit.clone(),
@@ -112,9 +127,6 @@ pub(super) fn grace(own: Option<&str>, said: &GatesToml, input: Input<'_>) -> Du
 fn references(id: &str, gate: &schema::Gate, said: &GatesToml, report: &mut Report<'_>) {
     for (index, name) in gate.runtimes.iter().enumerate() {
         report.known(&["gate", id, "runtimes", &index.to_string()], "runtime", name, &said.runtime);
-    }
-    for (index, name) in gate.needs.iter().enumerate() {
-        report.known(&["gate", id, "needs", &index.to_string()], "gate", name, &said.gate);
     }
     if gate.owner.trim().is_empty() {
         report.push(&["gate", id, "owner"], "the owner is empty", "name who answers for this gate");
@@ -227,7 +239,6 @@ struct StepNames<'a> {
 
 fn resolve_step(step: &SaidStep<'_>, index: usize, base: &[&str], gate: &schema::Gate, names: &StepNames<'_>, report: &mut Report<'_>) -> Step {
     let at = |key| base.iter().copied().chain([key]).collect::<Vec<&str>>();
-    let at_run = at("run");
     let runtimes: Vec<&str> = gate.runtimes.iter().map(String::as_str).filter(|id| names.said.runtime.contains_key(*id)).collect();
     let (databases, services) = match step.own {
         Some(own) => (database_uses(base, &own.databases, names.said, report), service_uses(base, &own.services, names.said, report)),
@@ -252,10 +263,11 @@ fn resolve_step(step: &SaidStep<'_>, index: usize, base: &[&str], gate: &schema:
     } else {
         let argv = step.run.unwrap_or_default();
         if argv.first().is_some_and(String::is_empty) {
-            report.push(&at_run, "the program's name is empty", "run = [\"program\", \"argument\"]");
+            report.push(&at("run"), "the program's name is empty", "run = [\"program\", \"argument\"]");
         }
         let words = Names { tool: step.tool.is_some(), ..words };
-        StepRun::Argv(argv.iter().filter_map(|word| template(word, words, &at_run, report)).collect())
+        let word = |word: &String| Template::parse(word, words).map_err(|(message, hint)| report.push(&at("run"), message, hint)).ok();
+        StepRun::Argv(argv.iter().filter_map(word).collect())
     };
     let tool = super::tools::resolve(step, base, report);
     let cwd = step.own.and_then(|own| own.cwd.as_deref()).or(gate.cwd.as_deref());
@@ -311,9 +323,9 @@ pub(super) fn check_glob(glob: &str, path: &[&str], report: &mut Report<'_>) {
 }
 
 /// Two gates that write one report would erase or judge each other's.
-fn shared_reports(said: &GatesToml, report: &mut Report<'_>) {
+fn shared_reports(gates: &Gates, report: &mut Report<'_>) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    for (id, gate) in &said.gate {
+    for (id, gate) in gates {
         for (index, glob) in gate.junit.iter().enumerate() {
             if let Some(other) = owners.insert(glob, id)
                 && other != id

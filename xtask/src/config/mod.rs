@@ -2,6 +2,7 @@
 
 mod criteria;
 mod gates;
+mod pieces;
 mod problem;
 mod profile;
 mod quarantine;
@@ -12,6 +13,7 @@ mod reuse;
 pub mod schema;
 mod services;
 mod supplies;
+mod table;
 mod template;
 mod tools;
 mod walk;
@@ -300,15 +302,18 @@ fn unreadable(file: &str, message: &str) -> Problem {
 /// The meaning of a text, or all its problems: syntax first, then the schema, then ids and references.
 pub fn parse(root: &Path, file: &str, text: &str, caller: Caller<'_>) -> Result<Config, Vec<Problem>> {
     let source = Source { file: file.to_owned(), text };
+    let input = resolve::Input { root, source: &source, caller };
+    if let Some(config) = pieces::read(input) {
+        return Ok(config);
+    }
     let (tree, errors) = toml::de::DeTable::parse_recoverable(text);
     let mut problems: Vec<Problem> =
         errors.iter().map(|error| source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "TOML 1.0: https://toml.io")).collect();
-    let schema = schema::kept();
-    let walked = walk::check(&source, &tree, &schema);
+    let walked = walk::check(&source, &tree);
     // A sound tree is read as it is; only another one is worth a copy.
-    let said = if walked.is_empty() { schema::GatesToml::deserialize(Deserializer::from(tree)) } else { walk::mend(&source, &tree, &schema).try_into() };
+    let said = if walked.is_empty() { schema::GatesToml::deserialize(Deserializer::from(tree)) } else { walk::mend(&source, &tree).try_into() };
     problems.extend(walked);
-    let resolved = resolve::resolve(resolve::Input { root, source: &source, caller }, said, &mut problems);
+    let resolved = resolve::resolve(input, said, &mut problems);
     problems.retain(|problem| !problem.message.contains(walk::STAND_IN));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems.dedup();

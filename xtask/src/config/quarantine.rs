@@ -7,6 +7,7 @@ use serde::Deserialize;
 use time::Date;
 use time::macros::format_description;
 
+use super::gates::Gates;
 use super::resolve::{Input, Report};
 use super::schema::GatesToml;
 use crate::model::{Category, Quarantine};
@@ -67,11 +68,11 @@ impl CategoryWord {
 }
 
 /// Entries by gate.
-pub(super) fn resolve(said: &GatesToml, input: Input<'_>, report: &mut Report<'_>) -> BTreeMap<String, Vec<Quarantine>> {
+pub(super) fn resolve(said: &GatesToml, gates: &Gates, input: Input<'_>, report: &mut Report<'_>) -> BTreeMap<String, Vec<Quarantine>> {
     let mut entries: BTreeMap<String, Vec<Quarantine>> = BTreeMap::new();
     for (id, table) in &said.quarantine {
         let at = |key| ["quarantine", id, key];
-        report.known(&at("gate"), "gate", &table.gate, &said.gate);
+        report.known(&at("gate"), "gate", &table.gate, gates);
         for (key, value) in [("case", &table.case), ("owner", &table.owner), ("issue", &table.issue), ("reason", &table.reason)] {
             if value.trim().is_empty() {
                 report.push(&at(key), format!("the {key} is empty"), "an entry names its case, who mends it, the ticket and what is known");

@@ -10,10 +10,11 @@ use hashbrown::HashSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::gates::Gates;
 use super::problem::{Problem, Source};
 use super::schema::{GatesToml, PolicyWord, RuntimeKind};
 use super::template::{Names, Scope, Template};
-use super::{Caller, Config, Phase, Runtime, criteria, gates, profile, quarantine, resolve_services};
+use super::{Caller, Config, Phase, Runtime, criteria, gates, profile, quarantine, resolve_services, schema};
 use crate::model::Policy;
 use crate::text::closest;
 
@@ -78,29 +79,41 @@ impl Report<'_> {
 
 /// The meaning, or none when the file is too broken to go on. Problems are added to the list.
 pub(super) fn resolve(input: Input<'_>, said: Result<GatesToml, toml::de::Error>, problems: &mut Vec<Problem>) -> Option<Config> {
-    let said = match said {
-        Ok(said) => said,
+    match said {
+        Ok(mut said) => {
+            let tables = std::mem::take(&mut said.gate);
+            Some(resolve_with(input, &said, tables.into_iter(), problems))
+        }
         Err(error) => {
             problems.push(input.source.problem(&error.span().unwrap_or(0..0), error.message().to_owned(), "see `xtask schema`"));
-            return None;
+            None
         }
-    };
+    }
+}
+
+/// The meaning of everything but the gates, and of the gates, which come one after the other.
+pub(super) fn resolve_with(
+    input: Input<'_>,
+    said: &GatesToml,
+    tables: impl Iterator<Item = (String, Box<schema::Gate>)>,
+    problems: &mut Vec<Problem>,
+) -> Config {
     let mut report = Report { source: input.source, tree: OnceCell::new(), problems };
-    version(&said, &mut report);
-    ids(&said, &mut report);
-    let profiles = profile::resolve(&said, &mut report);
+    version(said, &mut report);
+    let profiles = profile::resolve(said, &mut report);
     let runtimes = said.runtime.iter().filter_map(|(id, runtime)| resolve_runtime(id, runtime, input, &mut report)).map(|r| (r.id.clone(), r)).collect();
-    let (services, databases) = resolve_services::resolve(&said, input, &mut report);
-    let mut gates = gates::resolve(&said, input, &mut report);
-    for (gate, entries) in quarantine::resolve(&said, input, &mut report) {
+    let (services, databases) = resolve_services::resolve(said, input, &mut report);
+    let mut gates = gates::resolve(tables, said, input, &mut report);
+    ids(said, &gates, &mut report);
+    for (gate, entries) in quarantine::resolve(said, &gates, input, &mut report) {
         if let Some(gate) = gates.get_mut(&gate) {
             gate.quarantine = entries;
         }
     }
-    let phases = resolve_phases(&said, &mut report);
-    env_names(&said, &mut report);
-    let warnings = warnings(&said, &report);
-    Some(Config {
+    let phases = resolve_phases(said, &gates, &mut report);
+    env_names(said, &mut report);
+    let warnings = warnings(said, &gates, &report);
+    Config {
         root: input.root.to_owned(),
         file: input.source.file.clone(),
         runtimes,
@@ -112,7 +125,7 @@ pub(super) fn resolve(input: Input<'_>, said: Result<GatesToml, toml::de::Error>
         timeout: gates::duration(None, said.defaults.timeout.as_deref(), gates::TIMEOUT),
         env_pass: said.defaults.env_pass.clone(),
         warnings,
-    })
+    }
 }
 
 fn version(said: &GatesToml, report: &mut Report<'_>) {
@@ -132,14 +145,14 @@ fn version(said: &GatesToml, report: &mut Report<'_>) {
 /// Words that placeholders and commands already use.
 const RESERVED: &[&str] = &["junit", "out", "iteration", "attempt", "workers", "cpus", "shard", "xtask", "port", "tool", "all", "latest"];
 
-fn ids(said: &GatesToml, report: &mut Report<'_>) {
+fn ids(said: &GatesToml, gates: &Gates, report: &mut Report<'_>) {
     let tables: [(&str, Vec<&String>); 7] = [
         ("runtime", said.runtime.keys().collect()),
         ("lock", said.lock.keys().collect()),
         ("service", said.service.keys().collect()),
         ("database", said.database.keys().collect()),
         ("phase", said.phase.keys().collect()),
-        ("gate", said.gate.keys().collect()),
+        ("gate", gates.keys().collect()),
         ("quarantine", said.quarantine.keys().collect()),
     ];
     for (place, (table, keys)) in tables.iter().enumerate() {
@@ -200,12 +213,14 @@ fn resolve_runtime(id: &str, said: &super::schema::Runtime, input: Input<'_>, re
     Some(Runtime { id: id.to_owned(), kind: kind?, pin: said.pin.clone(), policy, cwd, lockfiles, install, bin, env })
 }
 
-fn resolve_phases(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<String, Phase> {
+fn resolve_phases(said: &GatesToml, gates: &Gates, report: &mut Report<'_>) -> BTreeMap<String, Phase> {
+    // To look a thousand names up in a sorted map takes ten times as long.
+    let ids: HashSet<&str> = gates.keys().map(String::as_str).collect();
     for (id, phase) in &said.phase {
         for (key, table, names) in [("gates", "gate", &phase.gates), ("requires", "phase", &phase.requires)] {
             let mut seen = HashSet::with_capacity(names.len());
             for (index, name) in names.iter().enumerate() {
-                let known = if table == "gate" { said.gate.contains_key(name) } else { said.phase.contains_key(name) };
+                let known = if table == "gate" { ids.contains(name.as_str()) } else { said.phase.contains_key(name) };
                 let twice = !seen.insert(name);
                 if known && !twice {
                     continue;
@@ -213,7 +228,7 @@ fn resolve_phases(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<String,
                 let place = index.to_string();
                 let path = ["phase", id, key, &place];
                 match table {
-                    "gate" => report.known(&path, table, name, &said.gate),
+                    "gate" => report.known(&path, table, name, gates),
                     _ => report.known(&path, table, name, &said.phase),
                 };
                 if twice {
@@ -228,10 +243,10 @@ fn resolve_phases(said: &GatesToml, report: &mut Report<'_>) -> BTreeMap<String,
     }
     let mut phases = BTreeMap::new();
     for (id, phase) in &said.phase {
-        let criteria = criteria::resolve(id, phase, said, report);
+        let criteria = criteria::resolve(id, phase, gates, report);
         let title = phase.title.clone().unwrap_or_else(|| id.clone());
-        let (requires, gates) = (phase.requires.clone(), phase.gates.clone());
-        phases.insert(id.clone(), Phase { id: id.clone(), title, requires, gates, runs: phase.runs, criteria });
+        let (requires, listed) = (phase.requires.clone(), phase.gates.clone());
+        phases.insert(id.clone(), Phase { id: id.clone(), title, requires, gates: listed, runs: phase.runs, criteria });
     }
     phases
 }
@@ -256,10 +271,10 @@ fn env_names(said: &GatesToml, report: &mut Report<'_>) {
     }
 }
 
-fn warnings(said: &GatesToml, report: &Report<'_>) -> Vec<Problem> {
+fn warnings(said: &GatesToml, gates: &Gates, report: &Report<'_>) -> Vec<Problem> {
     let listed: HashSet<&str> = said.phase.values().flat_map(|phase| &phase.gates).map(String::as_str).collect();
-    let needed: HashSet<&str> = said.gate.values().flat_map(|gate| &gate.needs).map(String::as_str).collect();
-    said.gate
+    let needed: HashSet<&str> = gates.values().flat_map(|gate| &gate.needs).map(String::as_str).collect();
+    gates
         .keys()
         .filter(|id| !listed.contains(id.as_str()) && !needed.contains(id.as_str()))
         .map(|id| report.at(&["gate", id], format!("gate `{id}` is in no phase"), "list it in the gates of a phase, or run it by its name"))

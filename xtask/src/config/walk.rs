@@ -5,11 +5,10 @@ mod rule;
 
 use std::ops::Range;
 
-use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use rule::{Kind, Rule, Rules};
+use rule::{Kind, Rule};
 
 use super::problem::{Problem, Source};
 use super::schema::NOT_YET;
@@ -19,19 +18,28 @@ use crate::text::{closest, parse_size};
 pub(super) const STAND_IN: &str = "\u{fffd}";
 
 /// Every departure of the tree from the schema.
-pub(super) fn check(source: &Source<'_>, root: &Spanned<DeTable<'_>>, schema: &Value) -> Vec<Problem> {
-    walk(source, root, schema, false).0
+pub(super) fn check(source: &Source<'_>, root: &Spanned<DeTable<'_>>) -> Vec<Problem> {
+    walk(source, root, false).0
 }
 
 /// The tree with every departure mended by a stand-in, so that resolving can go on and find the rest.
-pub(super) fn mend(source: &Source<'_>, root: &Spanned<DeTable<'_>>, schema: &Value) -> toml::Table {
-    walk(source, root, schema, true).1
+pub(super) fn mend(source: &Source<'_>, root: &Spanned<DeTable<'_>>) -> toml::Table {
+    walk(source, root, true).1
 }
 
-fn walk(source: &Source<'_>, root: &Spanned<DeTable<'_>>, schema: &Value, mends: bool) -> (Vec<Problem>, toml::Table) {
-    let (rules, first) = Rules::of(schema);
-    let mut walk = Walk { source, rules: &rules, mends, problems: Vec::new() };
-    let mended = walk.table(root.get_ref(), &root.span(), &rules.get(first), &mut Vec::new());
+/// A tree has this one key of the schema, and nothing in it departs.
+pub(super) fn is_sound(source: &Source<'_>, root: &Spanned<DeTable<'_>>, key: &'static str) -> bool {
+    let schema = Rule::kept();
+    let mut walk = Walk { source, schema, mends: false, problems: Vec::new() };
+    let Some((found, rule)) = root.get_ref().get(key).zip(schema.properties.get(key)) else { return false };
+    walk.value(found, schema.plain(rule), &mut vec![Part::Key(key)]);
+    root.get_ref().len() == 1 && walk.problems.is_empty()
+}
+
+fn walk(source: &Source<'_>, root: &Spanned<DeTable<'_>>, mends: bool) -> (Vec<Problem>, toml::Table) {
+    let schema = Rule::kept();
+    let mut walk = Walk { source, schema, mends, problems: Vec::new() };
+    let mended = walk.table(root.get_ref(), &root.span(), schema, &mut Vec::new());
     (walk.problems, mended)
 }
 
@@ -46,20 +54,20 @@ type Way<'t> = Vec<Part<'t>>;
 
 struct Walk<'a> {
     source: &'a Source<'a>,
-    rules: &'a Rules<'a>,
+    schema: &'static Rule<'static>,
     /// The tree is copied with stand-ins; else nothing is, as a sound tree is read as it is.
     mends: bool,
     problems: Vec<Problem>,
 }
 
 impl Walk<'_> {
-    fn value<'t>(&mut self, value: &'t Spanned<DeValue<'_>>, rule: &Rule<'_>, way: &mut Way<'t>) -> toml::Value {
+    fn value<'t>(&mut self, value: &'t Spanned<DeValue<'_>>, rule: &'static Rule<'static>, way: &mut Way<'t>) -> toml::Value {
         if rule.format.is_some_and(|format| ["check-keys", "threshold"].contains(&format)) {
             return self.copied(value.get_ref()); // the resolver knows the check or the metric, and with it what is right
         }
         let span = value.span();
-        if let Some(words) = &rule.words {
-            return self.word(value.get_ref(), &span, words, way);
+        if !rule.words.is_empty() {
+            return self.word(value.get_ref(), &span, &rule.words, way);
         }
         match (rule.kind, value.get_ref()) {
             (Kind::Object, DeValue::Table(table)) => toml::Value::Table(self.table(table, &span, rule, way)),
@@ -86,27 +94,27 @@ impl Walk<'_> {
     }
 
     /// A value of the right type for a place that has none.
-    fn stand_in(&self, rule: &Rule<'_>) -> toml::Value {
-        if let Some(word) = rule.words.as_ref().and_then(|words| words.first()) {
+    fn stand_in(&self, rule: &'static Rule<'static>) -> toml::Value {
+        if let Some(word) = rule.words.first() {
             return toml::Value::String((*word).to_owned());
         }
         match rule.kind {
-            Kind::Object => toml::Value::Table(toml::Table::new()),
-            Kind::Array => toml::Value::Array(rule.items.map(|part| self.stand_in(&self.rules.get(part))).into_iter().collect()),
+            Kind::Object | Kind::Null => toml::Value::Table(toml::Table::new()),
+            Kind::Array => toml::Value::Array(rule.items.iter().map(|part| self.stand_in(self.schema.plain(part))).collect()),
             Kind::Integer => toml::Value::Integer(if rule.least == i64::MIN { 1 } else { rule.least }),
             Kind::Boolean => toml::Value::Boolean(false),
             Kind::Text => toml::Value::String(STAND_IN.to_owned()),
         }
     }
 
-    fn table<'t>(&mut self, table: &'t DeTable<'_>, span: &Range<usize>, rule: &Rule<'_>, way: &mut Way<'t>) -> toml::Table {
+    fn table<'t>(&mut self, table: &'t DeTable<'_>, span: &Range<usize>, rule: &'static Rule<'static>, way: &mut Way<'t>) -> toml::Table {
         let mut mended = toml::Table::new();
         for (key, value) in table {
             let name: &str = key.get_ref();
             way.push(Part::Key(name));
-            match rule.properties.get(name).copied().or(rule.open) {
+            match rule.properties.get(name).or(rule.open.0.as_deref()) {
                 Some(part) => {
-                    let good = self.value(value, &self.rules.get(part), way);
+                    let good = self.value(value, self.schema.plain(part), way);
                     if self.mends {
                         mended.insert(name.to_owned(), good);
                     }
@@ -116,8 +124,10 @@ impl Walk<'_> {
                     self.push(&key.span(), message, "remove it: this version would not act on it, and nothing is ignored in silence".to_owned());
                 }
                 None => {
-                    let hint = closest(name, rule.listed.iter().copied())
-                        .map_or_else(|| format!("known keys: {}", rule.listed.join(", ")), |word| format!("did you mean `{word}`?"));
+                    let hint = closest(name, rule.properties.names()).map_or_else(
+                        || format!("known keys: {}", rule.properties.names().collect::<Vec<_>>().join(", ")),
+                        |word| format!("did you mean `{word}`?"),
+                    );
                     self.push(&key.span(), format!("unknown key `{name}`{}", inside(&way[..way.len() - 1])), hint);
                 }
             }
@@ -125,24 +135,24 @@ impl Walk<'_> {
         }
         for name in &rule.required {
             if !table.keys().any(|key| key.get_ref() == name) {
-                let part = rule.properties.get(name).map(|part| self.rules.get(*part));
-                let doc = part.as_ref().map(|part| part.doc).filter(|doc| !doc.is_empty()).unwrap_or("required");
+                let part = rule.properties.get(name).map(|part| self.schema.plain(part));
+                let doc = part.map(|part| part.doc.as_ref()).filter(|doc| !doc.is_empty()).unwrap_or("required");
                 self.push(span, format!("missing key `{name}`{}", inside(way)), format!("{name}: {doc}"));
-                mended.insert((*name).to_owned(), part.as_ref().map_or_else(|| toml::Value::String(STAND_IN.to_owned()), |part| self.stand_in(part)));
+                mended.insert((*name).to_owned(), part.map_or_else(|| toml::Value::String(STAND_IN.to_owned()), |part| self.stand_in(part)));
             }
         }
         mended
     }
 
-    fn array<'t>(&mut self, items: &'t toml::de::DeArray<'_>, span: &Range<usize>, rule: &Rule<'_>, way: &mut Way<'t>) -> Vec<toml::Value> {
+    fn array<'t>(&mut self, items: &'t toml::de::DeArray<'_>, span: &Range<usize>, rule: &'static Rule<'static>, way: &mut Way<'t>) -> Vec<toml::Value> {
         if (items.len() as u64) < rule.min_items {
             self.push(span, format!("`{}` is empty", joined(way)), format!("it wants at least {} entry", rule.min_items));
         }
-        let Some(part) = rule.items else { return Vec::new() };
+        let Some(part) = rule.items.as_deref().map(|part| self.schema.plain(part)) else { return Vec::new() };
         let mut mended = Vec::new();
         for (index, item) in items.iter().enumerate() {
             way.push(Part::Index(index));
-            let good = self.value(item, &self.rules.get(part), way);
+            let good = self.value(item, part, way);
             if self.mends {
                 mended.push(good);
             }
@@ -151,7 +161,7 @@ impl Walk<'_> {
         mended
     }
 
-    fn string(&mut self, text: &str, span: &Range<usize>, rule: &Rule<'_>, way: &Way<'_>) {
+    fn string(&mut self, text: &str, span: &Range<usize>, rule: &'static Rule<'static>, way: &Way<'_>) {
         let good = match rule.format {
             Some("duration") => humantime::parse_duration(text).is_ok_and(|span| !span.is_zero()),
             Some("size") => parse_size(text).is_some_and(|size| size > 0),
@@ -162,7 +172,7 @@ impl Walk<'_> {
         }
     }
 
-    fn integer(&mut self, number: i64, span: &Range<usize>, rule: &Rule<'_>, way: &Way<'_>) -> i64 {
+    fn integer(&mut self, number: i64, span: &Range<usize>, rule: &'static Rule<'static>, way: &Way<'_>) -> i64 {
         let (least, most) = (rule.least, rule.most);
         if number < least || number > most {
             let range = if most == i64::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
@@ -228,12 +238,12 @@ fn found_kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn hint_for(rule: &Rule<'_>) -> String {
+fn hint_for(rule: &'static Rule<'static>) -> String {
     match rule.format {
         Some("duration") => "write a duration as a string with a unit, such as \"90s\" or \"10m\"".to_owned(),
         Some("size") => "write a size as a string with a unit, such as \"64MiB\"; units: B, KiB, MiB, GiB".to_owned(),
         _ if rule.kind == Kind::Array => "what may be several is always a list, such as [\"x\"]".to_owned(),
-        _ => rule.doc.to_owned(),
+        _ => rule.doc.clone().into_owned(),
     }
 }
 

@@ -1,38 +1,27 @@
-//! The JSON Schema of gates.toml made ready for a walk: references followed, and what is looked up often in places of its own. Knows
-//! the part of JSON Schema that our own types produce.
+//! The JSON Schema of gates.toml as a walk needs it. Knows the part of JSON Schema that our own types produce, and skips the rest.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What a value must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
+    #[default]
     Object,
     Array,
     Text,
     Integer,
     Boolean,
+    /// Nothing: the other half of what is optional.
+    Null,
 }
 
 impl Kind {
-    fn of(schema: &Value) -> Self {
-        let word = match schema.get("type") {
-            Some(Value::String(word)) => word,
-            Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).find(|word| *word != "null").unwrap_or("object"),
-            _ => "object",
-        };
-        match word {
-            "array" => Self::Array,
-            "string" => Self::Text,
-            "integer" => Self::Integer,
-            "boolean" => Self::Boolean,
-            _ => Self::Object,
-        }
-    }
-
     /// As a person says it.
     pub(super) fn article(self) -> &'static str {
         match self {
@@ -41,97 +30,183 @@ impl Kind {
             Self::Integer => "an integer",
             Self::Boolean => "true or false",
             Self::Text => "a string",
+            Self::Null => "nothing",
         }
     }
 }
 
-/// The schema of one value; others are named by their place among all rules.
-#[derive(Clone, Debug)]
+/// The schema of one value.
+#[derive(Debug, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Rule<'s> {
+    #[serde(rename = "type")]
     pub(super) kind: Kind,
-    pub(super) words: Option<Vec<&'s str>>,
+    #[serde(borrow, rename = "enum", deserialize_with = "words")]
+    pub(super) words: Vec<&'s str>,
     pub(super) format: Option<&'s str>,
-    /// Known keys.
-    pub(super) properties: BTreeMap<&'s str, usize>,
-    /// Known keys as the types list them.
-    pub(super) listed: Vec<&'s str>,
+    /// Known keys, as the types list them.
+    pub(super) properties: Named<'s>,
     /// Any other key.
-    pub(super) open: Option<usize>,
+    #[serde(rename = "additionalProperties")]
+    pub(super) open: Open<'s>,
     pub(super) required: Vec<&'s str>,
-    pub(super) items: Option<usize>,
+    pub(super) items: Option<Box<Rule<'s>>>,
     pub(super) min_items: u64,
+    #[serde(rename = "minimum")]
     pub(super) least: i64,
+    #[serde(rename = "maximum")]
     pub(super) most: i64,
-    pub(super) doc: &'s str,
+    #[serde(borrow, rename = "description")]
+    pub(super) doc: Cow<'s, str>,
+    #[serde(rename = "$ref")]
+    reference: Option<&'s str>,
+    any_of: Vec<Rule<'s>>,
+    #[serde(rename = "$defs")]
+    definitions: Named<'s>,
 }
 
-/// A part of the schema, and its rule where somebody asked for it.
-type Place<'s> = (&'s Value, Option<Rc<Rule<'s>>>);
-
-/// All rules, each made when it is first asked for: a file uses few of them.
-#[derive(Debug)]
-pub(super) struct Rules<'s> {
-    schema: &'s Value,
-    all: RefCell<Vec<Place<'s>>>,
-    known: RefCell<HashMap<*const Value, usize>>,
+impl Default for Rule<'_> {
+    /// A table of which nothing is known.
+    fn default() -> Self {
+        Self {
+            kind: Kind::default(),
+            words: Vec::new(),
+            format: None,
+            properties: Named::default(),
+            open: Open::default(),
+            required: Vec::new(),
+            items: None,
+            min_items: 0,
+            least: i64::MIN,
+            most: i64::MAX,
+            doc: Cow::default(),
+            reference: None,
+            any_of: Vec::new(),
+            definitions: Named::default(),
+        }
+    }
 }
 
-impl<'s> Rules<'s> {
-    /// The rules of a schema, and the place of its own.
-    pub(super) fn of(schema: &'s Value) -> (Self, usize) {
-        let rules = Self { schema, all: RefCell::default(), known: RefCell::default() };
-        let root = rules.place(schema);
-        (rules, root)
+impl<'s> Rule<'s> {
+    /// The schema as the repository keeps it: reading it takes a fraction of the time in which the types tell it.
+    pub(super) fn kept() -> &'static Rule<'static> {
+        static KEPT: OnceLock<Rule<'static>> = OnceLock::new();
+        KEPT.get_or_init(|| serde_json::from_str(include_str!("../../../../docs/gates.schema.json")).expect("a test compares it with the types"))
     }
 
-    pub(super) fn get(&self, place: usize) -> Rc<Rule<'s>> {
-        let schema = match &self.all.borrow()[place] {
-            (_, Some(rule)) => return Rc::clone(rule),
-            (schema, None) => *schema,
-        };
-        let rule = Rc::new(self.rule(schema));
-        self.all.borrow_mut()[place].1 = Some(Rc::clone(&rule));
-        rule
+    /// The rule of a part of this schema: follows references, and takes the part beside `null` where a key is optional.
+    pub(super) fn plain<'r>(&'r self, part: &'r Rule<'s>) -> &'r Rule<'s> {
+        if let Some(rule) = part.reference.and_then(|path| self.definitions.get(path.strip_prefix("#/$defs/")?)) {
+            return self.plain(rule);
+        }
+        match part.any_of.iter().find(|part| part.kind != Kind::Null) {
+            Some(rule) => self.plain(rule),
+            None => part,
+        }
+    }
+}
+
+/// Rules by name, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Named<'s>(Vec<(&'s str, Rule<'s>)>);
+
+impl<'s> Named<'s> {
+    pub(super) fn get(&self, name: &str) -> Option<&Rule<'s>> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule)
     }
 
-    fn place(&self, schema: &'s Value) -> usize {
-        let schema = self.plain(schema);
-        *self.known.borrow_mut().entry(std::ptr::from_ref(schema)).or_insert_with(|| {
-            let mut all = self.all.borrow_mut();
-            all.push((schema, None));
-            all.len() - 1
+    pub(super) fn names(&self) -> impl Iterator<Item = &'s str> {
+        self.0.iter().map(|(name, _)| *name)
+    }
+}
+
+/// What keys that are not known may hold; nothing where there may be none.
+#[derive(Debug, Default)]
+pub(super) struct Open<'s>(pub(super) Option<Box<Rule<'s>>>);
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader(PhantomData::<Self>))
+    }
+}
+
+impl<'de: 's, 's> Deserialize<'de> for Named<'s> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reader(PhantomData::<Self>))
+    }
+}
+
+impl<'de: 's, 's> Deserialize<'de> for Open<'s> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader(PhantomData::<Self>))
+    }
+}
+
+/// The words that a text may be; `null` among them says that it is optional.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de str>, D::Error> {
+    Vec::<Option<&str>>::deserialize(deserializer).map(|words| words.into_iter().flatten().collect())
+}
+
+/// Reads one of the three.
+struct Reader<T>(PhantomData<T>);
+
+impl<'de> Visitor<'de> for Reader<Kind> {
+    type Value = Kind;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a type or a list of types")
+    }
+
+    fn visit_str<E>(self, word: &str) -> Result<Kind, E> {
+        Ok(match word {
+            "array" => Kind::Array,
+            "string" => Kind::Text,
+            "integer" => Kind::Integer,
+            "boolean" => Kind::Boolean,
+            "null" => Kind::Null,
+            _ => Kind::Object,
         })
     }
 
-    fn rule(&self, schema: &'s Value) -> Rule<'s> {
-        let text = |key| schema.get(key).and_then(Value::as_str);
-        let list = |key| schema.get(key).and_then(Value::as_array).map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>());
-        let properties = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-        Rule {
-            kind: Kind::of(schema),
-            words: list("enum"),
-            format: text("format"),
-            properties: properties().map(|(name, part)| (name.as_str(), self.place(part))).collect(),
-            listed: properties().map(|(name, _)| name.as_str()).collect(),
-            open: schema.get("additionalProperties").filter(|more| more.is_object()).map(|more| self.place(more)),
-            required: list("required").unwrap_or_default(),
-            items: schema.get("items").map(|part| self.place(part)),
-            min_items: schema.get("minItems").and_then(Value::as_u64).unwrap_or(0),
-            least: schema.get("minimum").and_then(Value::as_i64).unwrap_or(i64::MIN),
-            most: schema.get("maximum").and_then(Value::as_i64).unwrap_or(i64::MAX),
-            doc: text("description").unwrap_or(""),
+    /// The first that is not `null`.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Kind, A::Error> {
+        let mut found = Kind::Null;
+        while let Some(kind) = words.next_element()? {
+            found = if found == Kind::Null { kind } else { found };
         }
+        Ok(found)
+    }
+}
+
+impl<'de: 's, 's> Visitor<'de> for Reader<Named<'s>> {
+    type Value = Named<'s>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("schemas by name")
     }
 
-    /// Follows references, and takes the part beside `null` where a key is optional.
-    fn plain(&self, schema: &'s Value) -> &'s Value {
-        if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/")) {
-            return self.plain(&self.schema["$defs"][name]);
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named<'s>, A::Error> {
+        let mut named = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            named.push(entry);
         }
-        let parts = schema.get("anyOf").and_then(Value::as_array);
-        match parts.and_then(|parts| parts.iter().find(|part| part.get("type").and_then(Value::as_str) != Some("null"))) {
-            Some(part) => self.plain(part),
-            None => schema,
-        }
+        Ok(Named(named))
+    }
+}
+
+impl<'de: 's, 's> Visitor<'de> for Reader<Open<'s>> {
+    type Value = Open<'s>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a schema or false")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Open<'s>, E> {
+        Ok(Open(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Open<'s>, A::Error> {
+        let rule = Rule::deserialize(serde::de::value::MapAccessDeserializer::new(entries))?;
+        Ok(Open(Some(Box::new(rule))))
     }
 }
