@@ -91,8 +91,7 @@ impl Turns {
         if self.news.swap(false, Ordering::AcqRel) {
             self.poll();
         }
-        if self.asked.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            self.asked.store(0, Ordering::Release);
+        if self.asked.swap(0, Ordering::AcqRel) != seen {
             self.main.unpark();
         }
     }
