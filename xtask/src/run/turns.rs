@@ -53,7 +53,7 @@ impl Turns {
     pub fn new(tokio: Handle) -> Arc<Self> {
         Arc::new(Self {
             driven: Mutex::default(),
-            news: AtomicBool::new(true),
+            news: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
             over: AtomicBool::new(false),
             panic: Mutex::default(),
@@ -65,6 +65,7 @@ impl Turns {
     /// Drives the loop to its end: takes the turns that no other thread takes. A panic of any turn is one of this thread.
     pub fn run(self: &Arc<Self>, driven: impl Future<Output = ()> + Send + 'static) {
         *lock(&self.driven) = Some(Box::pin(driven));
+        self.news.store(true, Ordering::Release); // whoever came before this found nothing to drive
         while !self.over.load(Ordering::Acquire) {
             self.take();
             std::thread::park();
