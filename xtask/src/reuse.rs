@@ -278,9 +278,6 @@ pub fn take_away(from: &RunDir, files: &[FileRef]) {
 }
 
 fn link(from: &Path, to: &Path) -> std::io::Result<()> {
-    if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
     std::fs::create_dir_all(to.parent().unwrap_or(Path::new(".")))?;
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());

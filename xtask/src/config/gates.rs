@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::resolve::{Input, Report, env_templates, find_cycle};
+use super::resolve::{Input, Report, env_templates, find_cycle, template};
 use super::resolve_services::{database_id, database_uses, reached, service_uses};
 use super::schema::{self, GatesToml, MissingWord};
-use super::template::{Names, Template};
+use super::template::Names;
 use super::{Gate, LockUse, Step, StepRun};
 use crate::model::Expect;
 use crate::text::parse_size;
@@ -261,13 +261,12 @@ fn resolve_step(step: &SaidStep<'_>, index: usize, base: &[&str], gate: &schema:
     } else if let Some(script) = step.shell {
         StepRun::Shell(script.to_owned())
     } else {
-        let argv = step.run.unwrap_or_default();
+        let (argv, here) = (step.run.unwrap_or_default(), at("run"));
         if argv.first().is_some_and(String::is_empty) {
-            report.push(&at("run"), "the program's name is empty", "run = [\"program\", \"argument\"]");
+            report.push(&here, "the program's name is empty", "run = [\"program\", \"argument\"]");
         }
         let words = Names { tool: step.tool.is_some(), ..words };
-        let word = |word: &String| Template::parse(word, words).map_err(|(message, hint)| report.push(&at("run"), message, hint)).ok();
-        StepRun::Argv(argv.iter().filter_map(word).collect())
+        StepRun::Argv(argv.iter().filter_map(|word| template(word, words, &here, report)).collect())
     };
     let tool = super::tools::resolve(step, base, report);
     let cwd = step.own.and_then(|own| own.cwd.as_deref()).or(gate.cwd.as_deref());

@@ -13,7 +13,6 @@ mod reuse;
 pub mod schema;
 mod services;
 mod supplies;
-mod table;
 mod template;
 mod tools;
 mod walk;

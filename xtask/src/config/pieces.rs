@@ -77,13 +77,13 @@ fn gates(source: &Source<'_>, piece: Range<usize>) -> Option<BTreeMap<String, Bo
     if !walk::is_sound(source, &tree, "gate") {
         return None;
     }
-    Gates::deserialize(Deserializer::from(tree)).ok().map(|gates| gates.gate)
+    Piece::deserialize(Deserializer::from(tree)).ok().map(|piece| piece.gate)
 }
 
 /// A piece holds nothing but gates.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Gates {
+struct Piece {
     gate: BTreeMap<String, Box<Gate>>,
 }
 

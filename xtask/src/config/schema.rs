@@ -40,7 +40,7 @@ pub struct GatesToml {
     #[serde(default)]
     pub phase: BTreeMap<String, Phase>,
     /// Named units that can block.
-    #[serde(default, deserialize_with = "super::table::at_once")]
+    #[serde(default)]
     pub gate: BTreeMap<String, Box<Gate>>,
     /// Cases that are known to be flaky.
     #[serde(default)]

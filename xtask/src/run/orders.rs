@@ -60,7 +60,7 @@ impl Queue {
     }
 
     /// The thread that was wanted did not start: the order is for whoever ends a task next.
-    pub(super) fn is_alone(&self) {
+    pub(super) fn did_not_start(&self) {
         lock(&self.orders).coming -= 1;
     }
 
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!((queue.push(install(3)), queue.push(install(4))), (Wanted::Nothing, Wanted::Thread), "one comes, and then nobody");
         assert_eq!((taken(&queue), taken(&queue)), (Some(3), Some(4)));
         assert_eq!(queue.push(install(5)), Wanted::Thread);
-        queue.is_alone(); // it did not start
+        queue.did_not_start(); // it did not start
         queue.come();
         assert_eq!(taken(&queue), Some(5), "whoever comes next takes what is left");
     }
@@ -138,7 +138,7 @@ mod tests {
             .collect();
         for task in 0..100 {
             if queue.push(install(task)) == Wanted::Thread {
-                queue.is_alone();
+                queue.did_not_start();
             }
         }
         queue.rest(3);

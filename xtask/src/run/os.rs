@@ -227,7 +227,7 @@ impl Os {
         let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, channel, follower));
         match spawned {
             Ok(_) => self.threads += 1,
-            Err(_) => self.queue.is_alone(),
+            Err(_) => self.queue.did_not_start(),
         }
     }
 }
