@@ -268,12 +268,17 @@ def junit(bench: Bench) -> list[Row]:
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "report.xml"
         report(file, count)
-        ours = ["sh", "-c", f"{bench.tool} junit {file} || test $? = 1"]  # it has red cases
-        # The whole way: a gate whose tool writes it, four reports with all cases, and the history.
+        read = ["sh", "-c", f"{bench.tool} junit {file} || test $? = 1"]  # it has red cases
         gate = ["sh", "-c", f"{bench.tool} gate g || test $? = 1"]
         text = f"schema = 1\n[phase.p]\ngates = ['g']\n[gate.g]\nowner = 'b'\nrun = ['cp', '{file}', '{{junit}}']\n"
         make = lambda folder: (folder / "gates.toml").write_text(text)
-        sides = [Side("xtask", ours), Side("xtask, into history", gate, make), Side("quick-xml alone", [bench.limits, "quick-xml", str(file)])]
+        # A run of another machine, whose report is read, proven and learned by a history that is new.
+        other = Path(place) / "other"
+        other.mkdir()
+        make(other)
+        measure(gate, other)
+        learn = [bench.tool, "history", "import", str(other / ".gates/runs")]
+        sides = [Side("xtask", learn, make), Side("xtask: junit", read), Side("xtask: gate", gate, make), Side("quick-xml alone", [bench.limits, "quick-xml", str(file)])]
         case = f"JUnit, {count} cases"
         return table(case, rounds(case, sides, 5), "quick-xml alone", "<= 1.5, 200 MiB")
 

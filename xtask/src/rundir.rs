@@ -300,21 +300,55 @@ pub fn add_measure(out: &Path, name: &str, more: u64) -> io::Result<()> {
     write_atomic(&file, &serde_json::to_vec(&measures)?)
 }
 
+/// A file of a run that is compared with what the journal says of it while it is read.
+pub struct Checked<'w> {
+    file: File,
+    wanted: &'w FileRef,
+    hasher: Digest,
+    size: u64,
+}
+
+impl<'w> Checked<'w> {
+    /// Opens it.
+    pub fn open(run: &RunDir, wanted: &'w FileRef) -> Result<Self, String> {
+        let hasher = if wanted.digest.starts_with("xxh3:") { Digest::xxh3() } else { Digest::blake3() };
+        let file = File::open(run.file(&wanted.path)).map_err(|cause| unread(wanted, &cause))?;
+        Ok(Self { file, wanted, hasher, size: 0 })
+    }
+
+    /// Reads what is left of it, and says why it is not what the journal says, where it is not.
+    pub fn finish(mut self) -> Result<(), String> {
+        let found = if self.wanted.digest.starts_with("changed:") { changed_ref(&self.file, &self.wanted.path) } else { self.found() };
+        match found {
+            Ok(found) if found == *self.wanted => Ok(()),
+            Ok(_) => Err(format!("{} was changed after the run", self.wanted.path)),
+            Err(cause) => Err(unread(self.wanted, &cause)),
+        }
+    }
+
+    fn found(&mut self) -> io::Result<FileRef> {
+        let mut buffer = vec![0; 64 << 10];
+        while self.read(&mut buffer)? > 0 {}
+        Ok(FileRef { path: self.wanted.path.clone(), size: self.size, digest: self.hasher.finish() })
+    }
+}
+
+impl Read for Checked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+}
+
+fn unread(file: &FileRef, cause: &io::Error) -> String {
+    if cause.kind() == io::ErrorKind::NotFound { format!("{} is missing", file.path) } else { format!("failed to read {}: {cause}", file.path) }
+}
+
 /// A file that is no longer what the journal says.
 pub fn check_ref(run: &RunDir, wanted: &FileRef) -> Result<(), String> {
-    let hasher = if wanted.digest.starts_with("xxh3:") { Digest::xxh3() } else { Digest::blake3() };
-    let path = run.file(&wanted.path);
-    let found = if wanted.digest.starts_with("changed:") {
-        File::open(&path).and_then(|file| changed_ref(&file, &wanted.path))
-    } else {
-        reference(&path, &wanted.path, hasher)
-    };
-    match found {
-        Ok(found) if found == *wanted => Ok(()),
-        Ok(_) => Err(format!("{} was changed after the run", wanted.path)),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(format!("{} is missing", wanted.path)),
-        Err(cause) => Err(format!("failed to read {}: {cause}", wanted.path)),
-    }
+    Checked::open(run, wanted)?.finish()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The history over many runs: what it says, how it travels, and what kills, full disks, second writers and newer versions leave of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -125,7 +126,7 @@ fn a_newer_history_is_left_alone_and_a_damaged_one_is_kept_aside() {
         .expect("made newer");
     drop(connection);
     let before = std::fs::read(&file).expect("readable");
-    sandbox.run(&["flakes"]).exits(3).says("has version 99, and this program knows 1").says("nothing was changed");
+    sandbox.run(&["flakes"]).exits(3).says("has version 99, and this program knows 2").says("nothing was changed");
     sandbox.run(&["gate", "q"]).exits(0).says("this run is not in the history yet");
     sandbox.run(&["history", "import", "."]).exits(3);
     assert_eq!(std::fs::read(&file).expect("readable"), before);
@@ -133,6 +134,19 @@ fn a_newer_history_is_left_alone_and_a_damaged_one_is_kept_aside() {
     sandbox.run(&["flakes", "--all"]).exits(0).says("the history was damaged");
     assert_eq!(flakes(&sandbox, &["--all"]).len(), 1, "made again from the runs");
     assert!(sandbox.path(".gates/history.damaged-1").exists());
+}
+
+#[test]
+fn a_damaged_bunch_of_names_is_told_with_a_way_out() {
+    let sandbox = flaky();
+    sandbox.run(&["gate", "p", "--runs", "2"]);
+    let file = sandbox.path(".gates/history.sqlite");
+    let connection = rusqlite::Connection::open(&file).expect("opened");
+    assert_eq!(connection.execute("UPDATE bunch SET names = x'0500000050666f75720a'", []).expect("changed"), 1);
+    drop(connection);
+    sandbox.run(&["flakes", "--all"]).says("history.sqlite is damaged").says("hint: move it away").exits(3);
+    std::fs::remove_file(&file).expect("moved away");
+    assert_eq!(flakes(&sandbox, &["--all"]).len(), 3, "made again from the runs");
 }
 
 fn names() -> Vec<String> {
@@ -218,6 +232,55 @@ fn a_new_history_is_made_once_by_whoever_comes_first() {
         for opener in openers {
             assert_eq!(opener.join().expect("no panic"), Ok(std::collections::BTreeSet::new()));
         }
+    }
+}
+
+/// Twenty cases that come, go, come back, fail and are skipped, against a list of all executions.
+#[test]
+fn cases_that_come_and_go_are_counted_as_a_plain_list_counts_them() {
+    let names = names();
+    for seed in 0..40 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut store = Store::open(&folder.path().join("a.sqlite")).expect("opened");
+        let mut there = vec![false; 20];
+        let mut plain = BTreeMap::<usize, (u32, u32)>::new();
+        for number in 0..25 {
+            for here in &mut there {
+                *here ^= random.u32(..6) == 0;
+            }
+            let whole = random.u32(..4) > 0;
+            let mut results = Vec::new();
+            for case in (0..20).filter(|case| there[*case]) {
+                let outcome = match random.u32(..12) {
+                    0 => Outcome::Failed,
+                    1 => Outcome::Skipped,
+                    _ => Outcome::Passed,
+                };
+                let told = plain.entry(case).or_default();
+                told.0 += u32::from(outcome.is_red() || whole && outcome == Outcome::Passed);
+                told.1 += u32::from(outcome.is_red());
+                if outcome != Outcome::Passed {
+                    results.push(ResultLesson { case: names[case].clone(), outcome, attempts: 0, cause: None });
+                }
+            }
+            let names: Vec<&str> = (0..20).filter(|case| there[*case]).map(|case| names[case].as_str()).collect();
+            let inventory = names.join(",");
+            let iteration = IterationLesson { number: 1, took: 5, whole, inventory, names, results };
+            let gates = vec![GateLesson { gate: "g".to_owned(), owner: "me".to_owned(), iterations: vec![iteration] }];
+            let wall = format!("2026-01-01T00:00:{number:02}Z");
+            store.learn(&Lesson { run: format!("run-{number:05}"), wall, commit: "c".to_owned(), code: "code".to_owned(), gates }).expect("learned");
+        }
+        let counted = |store: &Store| store.tally().expect("a tally").into_iter().map(|case| (case.case, (case.executions, case.red))).collect();
+        let found: BTreeMap<String, (u32, u32)> = counted(&store);
+        let plain = plain.into_iter().filter(|(_, told)| told.0 > 0).map(|(case, told)| (names[case].clone(), told)).collect();
+        assert_eq!(found, plain, "seed {seed}");
+        let mut copy = Store::open(&folder.path().join("b.sqlite")).expect("opened");
+        let export = store.export().expect("exported");
+        for lesson in export.lessons().expect("whole") {
+            copy.learn(&lesson).expect("learned");
+        }
+        assert_eq!(counted(&copy), plain, "seed {seed}, carried over");
     }
 }
 

@@ -57,24 +57,31 @@ fn iteration<'a>(gate: &'a PlannedGate, record: &Record, own: &'a [CaseLine], id
     };
     let whole = valid && gate.part.is_none() && (judged.inventory.is_some() || !gate.reports);
     let number = id.iteration;
-    let here = |case: &&CaseLine| case.outcome_in(number).is_some();
-    // A case of the gate itself stands for whatever no report says.
-    let own_name = |case: &CaseLine| if case.synthetic { gate.id.clone() } else { case.name.to_string() };
-    let told = own.iter().filter(here).filter(|case| valid || case.synthetic);
-    let result = |case: &CaseLine| {
-        let outcome = case.outcome_in(number).unwrap_or_default();
-        let attempts = case.detail().attempts.get(&number).copied().unwrap_or(0);
-        let cause = case.detail().failure_in(number).map(|failure| Cause {
+    let result = |case: &CaseLine, outcome: Outcome, attempts: u32| ResultLesson {
+        // A case of the gate itself stands for whatever no report says.
+        case: if case.synthetic { gate.id.clone() } else { case.name.to_string() },
+        outcome,
+        attempts,
+        cause: case.detail().failure_in(number).map(|failure| Cause {
             print: failure.print.cause,
             category: failure.category,
             rule: failure.rule.to_owned(),
             message: case.detail().message.clone(),
-        });
-        ResultLesson { case: own_name(case), outcome, attempts, cause }
+        }),
     };
-    let results = told.map(result).filter(|result| result.outcome != Outcome::Passed || result.attempts > 0).collect();
-    let names = own.iter().filter(here).filter(|case| whole && !case.synthetic).map(|case| &*case.name);
-    let names = names.chain(whole.then_some(gate.id.as_str())).collect();
+    let (mut names, mut results) = (Vec::with_capacity(if whole { own.len() + 1 } else { 0 }), Vec::new());
+    let mut own_id = whole.then_some(gate.id.as_str());
+    for (case, outcome) in own.iter().filter_map(|case| Some((case, case.outcome_in(number)?))) {
+        if whole && !case.synthetic {
+            names.push(&*case.name);
+            own_id = own_id.filter(|id| **id != *case.name);
+        }
+        let attempts = case.detail().attempts.get(&number).copied().unwrap_or(0);
+        if (valid || case.synthetic) && (outcome != Outcome::Passed || attempts > 0) {
+            results.push(result(case, outcome, attempts));
+        }
+    }
+    names.extend(own_id);
     Some(IterationLesson { number, took: job.facts.took, whole, inventory: judged.inventory.unwrap_or_else(|| "-".to_owned()), names, results })
 }
 
@@ -108,7 +115,7 @@ pub(super) fn caught_up(repository: &Repository) -> Result<Store, Fault> {
         let folder = repository.gates.run(&id);
         let active = std::fs::File::open(folder.journal()).is_ok_and(|journal| journal.try_lock_shared().is_err());
         if !active {
-            learn(&folder, &mut store)?;
+            learn(&folder, &mut store, false)?;
         }
     }
     Ok(store)
@@ -121,8 +128,9 @@ pub(super) fn has_begun(folder: &RunDir) -> bool {
     read.is_ok() && serde_json::from_str::<Event>(&line).is_ok_and(|event| matches!(event.kind, EventKind::RunStarted(_)))
 }
 
-/// Takes in a run on disk; says whether it was new, and nothing where there is no run.
-pub(super) fn learn(folder: &RunDir, store: &mut Store) -> Result<Option<bool>, Fault> {
+/// Takes in a run on disk; says whether it was new, and nothing where there is no run. Where it is the last thing that the command does, its cases
+/// are left to the end of the process, as taking big ones apart takes time.
+pub(super) fn learn(folder: &RunDir, store: &mut Store, is_last: bool) -> Result<Option<bool>, Fault> {
     let Some((mut record, fault)) = journal::read(&folder.journal()).ok().map(|readout| (Record::of(&readout.events), readout.fault)) else {
         return Ok(None);
     };
@@ -131,7 +139,11 @@ pub(super) fn learn(folder: &RunDir, store: &mut Store) -> Result<Option<bool>, 
     }
     record.ended &= fault.is_none();
     let cases = load(&mut record, folder, Proof::Size);
-    store.learn(&lesson(&record, &cases)).map(Some)
+    let learned = store.learn(&lesson(&record, &cases)).map(Some);
+    if is_last {
+        std::mem::forget(cases);
+    }
+    learned
 }
 
 /// Run folders at or below a place.

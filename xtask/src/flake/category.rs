@@ -1,5 +1,9 @@
 //! What kind of failure a red case is, by what its report says. Every rule has a name, so that a wrong one can be found. Pure text.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 use crate::model::Category;
 
 /// A rule: its name, what it means, and words of which one must stand in the failure.
@@ -34,10 +38,18 @@ const RULES: &[Rule] = &[
     Rule { name: "assertion", category: Category::Assertion, words: &["AssertionError", "assert ", "[XPASS(strict)]", "expect.", "expect(", "panicked at "] },
 ];
 
+/// The words of all rules, in their order.
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = RULES.iter().flat_map(|rule| rule.words);
+    AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(words).expect("constant words make an automaton")
+});
+
 /// The category of a red case by its type, message and text, with the name of the rule that said so.
 pub fn category(kind: &str, message: &str, text: &str) -> (Category, &'static str) {
     let text = [kind, message, text].join("\n");
-    let rule = RULES.iter().find(|rule| rule.words.iter().any(|word| text.contains(word)));
+    // All words of all rules in one pass.
+    let words = WORDS.find_overlapping_iter(&text).map(|found| found.pattern().as_usize());
+    let rule = words.min().and_then(|word| RULES.iter().flat_map(|rule| rule.words.iter().map(move |_| rule)).nth(word));
     rule.map_or((Category::Unknown, "none"), |rule| (rule.category, rule.name))
 }
 

@@ -1,6 +1,7 @@
 //! What failures have in common: a message without what changes from run to run, the frames of the project, and groups of cases
 //! that fail in the same way at the same time. Pure text.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -41,14 +42,14 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     masks.iter().map(|(pattern, with)| (Regex::new(pattern).expect("a constant pattern"), *with)).collect()
 });
 
-/// Names of files and functions in the traces of Python and JavaScript.
-static TRACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+/// Names of files and functions in a line of a trace of Python or JavaScript, and what such a line must hold.
+static TRACES: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     let traces = [
-        r#"File "(?<file>[^"]+)", line \d+, in (?<function>\S+)"#,
-        r"(?m)^(?<file>[^\s:]+\.py):\d+: (?:in (?<function>\S+)|\w)",
-        r"(?m)^\s*(?:at|❯)\s+(?:(?:[a-z]+ )?(?<function>[\w$.<>]+) )?\(?(?:file://)?(?<file>[^\s()]+?):\d+(?::\d+)?\)?\s*$",
+        ("File ", r#"File "(?<file>[^"]+)", line \d+, in (?<function>\S+)"#),
+        (".py:", r"^(?<file>[^\s:]+\.py):\d+: (?:in (?<function>\S+)|\w)"),
+        (":", r"^\s*(?:at|❯)\s+(?:(?:[a-z]+ )?(?<function>[\w$.<>]+) )?\(?(?:file://)?(?<file>[^\s()]+?):\d+(?::\d+)?\)?\s*$"),
     ];
-    traces.iter().map(|pattern| Regex::new(pattern).expect("a constant pattern")).collect()
+    traces.iter().map(|(sign, pattern)| (*sign, Regex::new(pattern).expect("a constant pattern"))).collect()
 });
 
 /// Folders whose files are not the project's.
@@ -56,26 +57,30 @@ const FOREIGN: &[&str] = &["site-packages/", "node_modules/", "node:", "lib/pyth
 
 /// The first line of a message without numbers, times, addresses and places that change from run to run.
 pub fn template(message: &str) -> String {
-    let line = crate::text::strip_ansi(crate::text::first_line(message));
-    MASKS.iter().fold(line, |text, (mask, with)| mask.replace_all(&text, *with).into_owned())
+    mask(crate::text::strip_ansi(crate::text::first_line(message)))
+}
+
+fn mask(text: String) -> String {
+    MASKS.iter().fold(text, |text, (mask, with)| match mask.replace_all(&text, *with) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(masked) => masked,
+    })
 }
 
 /// Frames of the project in a trace, as `file:function`, the innermost last.
 fn frames(text: &str) -> Vec<String> {
     let text = crate::text::without_ansi(text);
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for trace in TRACES.iter() {
-        for captures in trace.captures_iter(&text) {
-            let part = |name| captures.name(name).map_or("", |part| part.as_str());
-            if !FOREIGN.iter().any(|foreign| part("file").contains(foreign)) {
-                found.push((captures.get(0).map_or(0, |whole| whole.start()), format!("{}:{}", part("file"), part("function"))));
-            }
-        }
-    }
-    found.sort();
-    found.dedup_by(|one, other| one.0 == other.0);
-    let skip = found.len().saturating_sub(FRAMES);
-    found.into_iter().skip(skip).map(|(_, frame)| frame).collect()
+    // From the end, as the outer ones are not asked for.
+    let mut frames: Vec<String> = text.lines().rev().filter_map(frame).take(FRAMES).collect();
+    frames.reverse();
+    frames
+}
+
+fn frame(line: &str) -> Option<String> {
+    let captures = TRACES.iter().find_map(|(sign, trace)| line.contains(sign).then(|| trace.captures(line)).flatten())?;
+    let part = |name| captures.name(name).map_or("", |part| part.as_str());
+    let own = !FOREIGN.iter().any(|foreign| part("file").contains(foreign));
+    own.then(|| format!("{}:{}", part("file"), part("function")))
 }
 
 /// The fingerprint of a red case.
@@ -83,7 +88,7 @@ pub fn fingerprint(category: Category, kind: &str, message: &str, text: &str) ->
     let said = if message.trim().is_empty() { crate::text::first_line(text) } else { message };
     let mut words = vec![category.word().to_owned(), kind.to_owned(), template(said)];
     let cause = digest(&words);
-    words.extend(frames(text).iter().map(|frame| template(frame)));
+    words.push(mask(frames(text).join("\n")));
     Fingerprint { cause, place: digest(&words) }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::presence::Presence;
 use super::store::{Fault, Store, outcome_of};
-use super::{Cause, GateLesson, IterationLesson, Lesson, ResultLesson};
+use super::{Cause, GateLesson, IterationLesson, Lesson, ResultLesson, bunch};
 use crate::model::{Category, Outcome};
 
 /// Version of the document.
@@ -95,7 +95,10 @@ impl Export {
                 return Err(format!("run {}: there is no inventory `{}`", run.run, one.inventory));
             }
             let results = one.results.iter().map(result).collect::<Result<_, String>>()?;
-            let (inventory, names) = (one.inventory.clone(), names.into_iter().flatten().map(String::as_str).collect());
+            let mut names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+            names.sort_unstable(); // they are, in what we wrote
+            names.dedup();
+            let inventory = one.inventory.clone();
             Ok(IterationLesson { number: one.number, took: one.took, whole: one.whole, inventory, names, results })
         };
         let gate = |gate: &ExportGate| {
@@ -189,7 +192,7 @@ impl Store {
     }
 
     fn presences(&self, gate: i64) -> rusqlite::Result<Vec<(String, Presence)>> {
-        let mut statement = self.connection.prepare("SELECT id, name, since, until FROM testcase WHERE gate = ?1 ORDER BY name")?;
+        let mut statement = self.connection.prepare("SELECT id, name, since, until FROM testcase WHERE gate = ?1")?;
         let mut rows = statement.query([gate])?;
         let mut presences = Vec::new();
         let mut absent = self.connection.prepare("SELECT after, until FROM absence WHERE testcase = ?1")?;
@@ -198,6 +201,8 @@ impl Store {
             let absences: Vec<(i64, i64)> = absent.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
             presences.push((name, Presence { since, until, absences }));
         }
+        bunch::each(&self.connection, gate, &mut |since, name| presences.push((name.to_owned(), Presence { since, ..Presence::default() })))?;
+        presences.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(presences)
     }
 }

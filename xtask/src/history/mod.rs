@@ -1,7 +1,9 @@
 //! Earlier runs: their folders with reports (`past`), and what all of them say of each case (`store`). Knows no screen and no way in
 //! which a run is made.
 
+mod bunch;
 mod export;
+mod learn;
 mod past;
 mod presence;
 mod schema;
@@ -52,7 +54,7 @@ pub struct IterationLesson<'a> {
     pub whole: bool,
     /// Digest of the names; equal digests mean equal names.
     pub inventory: String,
-    /// Names of its cases, which may be a million; of use where `whole`.
+    /// Names of its cases, each once, which may be a million; of use where `whole`.
     pub names: Vec<&'a str>,
     /// What did not simply pass.
     pub results: Vec<ResultLesson>,

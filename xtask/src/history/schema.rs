@@ -18,6 +18,10 @@ const STEPS: &[&str] = &[
        UNIQUE (print, category));
      CREATE TABLE result (testcase INTEGER NOT NULL, n INTEGER NOT NULL, outcome INTEGER NOT NULL, attempts INTEGER NOT NULL, cause INTEGER,
        PRIMARY KEY (testcase, n)) WITHOUT ROWID;",
+    // 2. Cases that came together and have done nothing but pass since are a bunch, their names packed (see `bunch`). A case is in a bunch or has
+    //    a row in testcase, never both.
+    "CREATE TABLE bunch (id INTEGER PRIMARY KEY, gate INTEGER NOT NULL, since INTEGER NOT NULL, names BLOB NOT NULL);
+     CREATE INDEX bunch_gate ON bunch (gate);",
 ];
 
 /// The version that this program writes.
@@ -40,4 +44,34 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "user_version", VERSION as i64)?;
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{GateLesson, IterationLesson, Lesson, Store};
+
+    #[test]
+    fn a_file_of_the_first_version_goes_on() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("history.sqlite");
+        let connection = Connection::open(&file).expect("opened");
+        connection.execute_batch(STEPS[0]).expect("made");
+        let filled = "INSERT INTO run VALUES (1, 'run-1', '2026-01-01T00:00:00Z', 'c', 1); INSERT INTO code VALUES (1, 'code');
+                      INSERT INTO gate VALUES (1, 'g', 'me', 1, 'two'); INSERT INTO iteration VALUES (1, 1, 1, 1, 5, 1);
+                      INSERT INTO testcase VALUES (1, 1, 'stays', 0, NULL), (2, 1, 'goes', 0, NULL); PRAGMA user_version = 1;";
+        connection.execute_batch(filled).expect("filled");
+        drop(connection);
+        let mut store = Store::open(&file).expect("opened");
+        let told = |store: &Store| {
+            let cases = store.tally().expect("a tally");
+            cases.iter().map(|case| format!("{} {} {:?}", case.case, case.executions, case.standing.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&store), ["goes 1 New", "stays 1 New"]);
+        let iteration = IterationLesson { number: 1, took: 5, whole: true, inventory: "three".to_owned(), names: vec!["stays", "comes"], results: Vec::new() };
+        let gates = vec![GateLesson { gate: "g".to_owned(), owner: "me".to_owned(), iterations: vec![iteration] }];
+        let wall = "2026-01-01T00:00:01Z".to_owned();
+        store.learn(&Lesson { run: "run-2".to_owned(), wall, commit: "c".to_owned(), code: "code".to_owned(), gates }).expect("learned");
+        assert_eq!(told(&store), ["goes 1 Missing", "comes 1 New", "stays 2 New"]);
+    }
 }

@@ -1,13 +1,13 @@
 //! history.sqlite: opens it, takes runs in. One transaction a run, so that a kill, a full disk or a second writer leaves whole runs
 //! only. Knows SQLite, no run folder.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::{Cause, GateLesson, IterationLesson, Lesson, ResultLesson, schema};
+use super::{Lesson, learn, schema};
 use crate::model::Outcome;
 
 /// How long a writer waits for another one.
@@ -25,7 +25,7 @@ pub enum Fault {
         found: usize,
     },
     /// It is no database, or a damaged one.
-    #[error("{file} is damaged: {cause}", file = .file.display())]
+    #[error("{file} is damaged: {cause}\n  hint: move it away; it is made again from the runs here", file = .file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -130,7 +130,7 @@ impl Store {
         }
         let run = transaction.last_insert_rowid();
         for gate in &lesson.gates {
-            learn_gate(&transaction, run, gate)?;
+            learn::gate(&transaction, run, gate)?;
         }
         transaction.commit()?;
         Ok(true)
@@ -163,132 +163,19 @@ fn patiently<T>(mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Resu
 
 fn fault(file: &Path, cause: rusqlite::Error) -> Fault {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = &cause {
+        return Fault::Damaged { file: file.to_owned(), cause: cause.to_string() };
+    }
     match cause.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => Fault::Damaged { file: file.to_owned(), cause: cause.to_string() },
         _ => Fault::Failed { file: file.to_owned(), cause },
     }
 }
 
-/// A gate while a run is taken in.
-struct Gate<'t> {
-    transaction: &'t Transaction<'t>,
-    id: i64,
-    /// Iterations so far.
-    n: i64,
-    inventory: String,
-    cases: HashMap<String, i64>,
-}
-
-fn learn_gate(transaction: &Transaction<'_>, run: i64, lesson: &GateLesson<'_>) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO gate (name, owner, iterations, inventory) VALUES (?1, ?2, 0, '') ON CONFLICT (name) DO UPDATE SET owner = ?2",
-        [&lesson.gate, &lesson.owner],
-    )?;
-    let (id, n, inventory) = transaction
-        .query_row("SELECT id, iterations, inventory FROM gate WHERE name = ?1", [&lesson.gate], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let mut gate = Gate { transaction, id, n, inventory, cases: HashMap::new() };
-    for iteration in &lesson.iterations {
-        gate.learn(run, iteration)?;
-    }
-    let (n, inventory) = (gate.n, gate.inventory);
-    transaction.execute("UPDATE gate SET iterations = ?2, inventory = ?3 WHERE id = ?1", params![id, n, inventory])?;
-    Ok(())
-}
-
-impl Gate<'_> {
-    fn learn(&mut self, run: i64, lesson: &IterationLesson<'_>) -> rusqlite::Result<()> {
-        self.n += 1;
-        let insert = "INSERT INTO iteration (gate, n, run, number, took, whole) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        self.transaction.prepare_cached(insert)?.execute(params![self.id, self.n, run, lesson.number, lesson.took as i64, lesson.whole])?;
-        if lesson.whole && lesson.inventory != self.inventory {
-            self.count_cases(&lesson.names)?;
-            self.inventory.clone_from(&lesson.inventory);
-        }
-        for result in &lesson.results {
-            self.result(result)?;
-        }
-        Ok(())
-    }
-
-    /// The cases are not those of the iteration before: who is new, who is gone, who is back. Both lists are walked side by side in the
-    /// order of their names, as a million names twice would fill the memory.
-    fn count_cases(&mut self, names: &[&str]) -> rusqlite::Result<()> {
-        let mut order: Vec<u32> = (0..names.len() as u32).collect();
-        order.sort_unstable_by(|one, other| names[*one as usize].cmp(names[*other as usize]));
-        order.dedup_by(|one, other| names[*one as usize] == names[*other as usize]);
-        // Those that are new are moved to the front, over those that were looked at.
-        let (mut looked, mut fresh, mut gone, mut back): (usize, usize, Vec<i64>, Vec<(i64, i64)>) = (0, 0, Vec::new(), Vec::new());
-        let mut statement = self.transaction.prepare_cached("SELECT name, id, until FROM testcase WHERE gate = ?1 ORDER BY name")?;
-        let mut rows = statement.query([self.id])?;
-        while let Some(row) = rows.next()? {
-            let name = row.get_ref(0)?.as_str()?;
-            while order.get(looked).is_some_and(|place| names[*place as usize] < name) {
-                order[fresh] = order[looked];
-                (looked, fresh) = (looked + 1, fresh + 1);
-            }
-            let (id, until): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
-            let here = order.get(looked).is_some_and(|place| names[*place as usize] == name);
-            looked += usize::from(here);
-            match (until, here) {
-                (None, false) => gone.push(id),
-                (Some(until), true) => back.push((id, until)),
-                (None, true) | (Some(_), false) => {}
-            }
-        }
-        order.drain(fresh..looked);
-        let last = self.n - 1;
-        for id in gone {
-            self.transaction.prepare_cached("UPDATE testcase SET until = ?2 WHERE id = ?1")?.execute([id, last])?;
-        }
-        for (id, until) in back {
-            self.transaction.prepare_cached("INSERT INTO absence (testcase, after, until) VALUES (?1, ?2, ?3)")?.execute([id, until, last])?;
-            self.transaction.prepare_cached("UPDATE testcase SET until = NULL WHERE id = ?1")?.execute([id])?;
-        }
-        let mut insert = self.transaction.prepare_cached("INSERT INTO testcase (gate, name, since) VALUES (?1, ?2, ?3)")?;
-        for place in order {
-            insert.execute(params![self.id, names[place as usize], last])?;
-        }
-        Ok(())
-    }
-
-    fn result(&mut self, result: &ResultLesson) -> rusqlite::Result<()> {
-        let case = self.case(&result.case)?;
-        let cause = result.cause.as_ref().map(|cause| self.cause(cause)).transpose()?;
-        let insert = "INSERT OR REPLACE INTO result (testcase, n, outcome, attempts, cause) VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.transaction.prepare_cached(insert)?.execute(params![case, self.n, code_of(result.outcome), result.attempts, cause])?;
-        Ok(())
-    }
-
-    /// A case that only a cut iteration knows is there from now on.
-    fn case(&mut self, name: &str) -> rusqlite::Result<i64> {
-        if let Some(id) = self.cases.get(name) {
-            return Ok(*id);
-        }
-        let find = "SELECT id FROM testcase WHERE gate = ?1 AND name = ?2";
-        let found: Option<i64> = self.transaction.prepare_cached(find)?.query_row(params![self.id, name], |row| row.get(0)).optional()?;
-        let id = if let Some(id) = found {
-            id
-        } else {
-            self.transaction.execute("INSERT INTO testcase (gate, name, since) VALUES (?1, ?2, ?3)", params![self.id, name, self.n - 1])?;
-            self.transaction.last_insert_rowid()
-        };
-        self.cases.insert(name.to_owned(), id);
-        Ok(id)
-    }
-
-    fn cause(&self, cause: &Cause) -> rusqlite::Result<i64> {
-        let print = cause.print.cast_signed();
-        let insert = "INSERT OR IGNORE INTO cause (print, category, rule, message) VALUES (?1, ?2, ?3, ?4)";
-        self.transaction.prepare_cached(insert)?.execute(params![print, cause.category.word(), cause.rule, cause.message])?;
-        let find = "SELECT id FROM cause WHERE print = ?1 AND category = ?2";
-        self.transaction.prepare_cached(find)?.query_row(params![print, cause.category.word()], |row| row.get(0))
-    }
-}
-
 /// Outcomes as numbers in the file.
 const OUTCOMES: [Outcome; 5] = [Outcome::Passed, Outcome::Skipped, Outcome::NotRun, Outcome::Failed, Outcome::Error];
 
-fn code_of(outcome: Outcome) -> i64 {
+pub(super) fn code_of(outcome: Outcome) -> i64 {
     OUTCOMES.iter().position(|known| *known == outcome).unwrap_or(OUTCOMES.len()) as i64
 }
 

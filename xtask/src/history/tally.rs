@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::Connection;
 
+use super::bunch;
 use super::presence::Presence;
 use super::store::{Fault, Store, outcome_of};
 use crate::flake::{self, Execution, NEW, Standing, State};
@@ -90,7 +91,8 @@ impl Row {
 }
 
 struct Case {
-    id: i64,
+    /// Its row; none for a case of a bunch.
+    id: Option<i64>,
     name: String,
     presence: Presence,
 }
@@ -165,11 +167,14 @@ impl View {
             Ok(Iteration { n: row.get(0)?, run: row.get(1)?, wall: row.get(2)?, number: row.get(3)?, code: row.get(4)?, whole: row.get(5)? })
         };
         let iterations: Vec<Iteration> = statement.query_map([gate], iteration)?.collect::<Result<_, _>>()?;
-        let mut statement = connection.prepare("SELECT id, name, since, until FROM testcase WHERE gate = ?1 ORDER BY name")?;
+        let mut statement = connection.prepare("SELECT id, name, since, until FROM testcase WHERE gate = ?1")?;
         let case = |row: &rusqlite::Row<'_>| {
             Ok(Case { id: row.get(0)?, name: row.get(1)?, presence: Presence { since: row.get(2)?, until: row.get(3)?, absences: Vec::new() } })
         };
         let mut cases: Vec<Case> = statement.query_map([gate], case)?.collect::<Result<_, _>>()?;
+        bunch::each(connection, gate, &mut |since, name| {
+            cases.push(Case { id: None, name: name.to_owned(), presence: Presence { since, ..Presence::default() } });
+        })?;
         let of_gate = "JOIN testcase ON testcase.id = testcase WHERE testcase.gate = ?1";
         let mut statement = connection.prepare(&format!("SELECT testcase, n, outcome, attempts, cause FROM result {of_gate} ORDER BY testcase, n"))?;
         let mut results: HashMap<i64, Vec<Row>> = HashMap::new();
@@ -185,7 +190,7 @@ impl View {
             absences.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
         }
         for case in &mut cases {
-            case.presence.absences = absences.remove(&case.id).unwrap_or_default();
+            case.presence.absences = case.id.and_then(|id| absences.remove(&id)).unwrap_or_default();
         }
         let most = iterations.iter().map(|one| one.n).max().unwrap_or(0);
         let mut whole = vec![0; usize::try_from(most).unwrap_or(0) + 1];
@@ -206,7 +211,7 @@ impl View {
     }
 
     fn history(&self, case: &Case, gate: &str, owner: &str, causes: &HashMap<i64, Cause>) -> CaseHistory {
-        let rows = self.results.get(&case.id).map(Vec::as_slice).unwrap_or_default();
+        let rows = case.id.and_then(|id| self.results.get(&id)).map(Vec::as_slice).unwrap_or_default();
         let presence = &case.presence;
         let present = presence.until.is_none();
         let until = presence.until.unwrap_or(self.newest_whole.max(presence.since));

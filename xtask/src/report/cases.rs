@@ -2,23 +2,21 @@
 //! changed is told, so that its gate is broken.
 
 mod line;
+mod names;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-
-use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event::PlannedGate;
 use crate::flake;
 use crate::junit::{Case, read};
-use crate::model::{CaseFact, Category, FileRef, Label, Location, Outcome, ReportState, StopCause, Verdict};
+use crate::model::{CaseFact, Category, FileRef, JobId, Label, Location, Outcome, ReportFact, ReportState, StopCause, Verdict};
 use crate::record::{JobRecord, Record};
-use crate::rundir::{RunDir, check_ref};
+use crate::rundir::{Checked, RunDir, check_ref};
 pub use line::CaseLine;
 use line::Failure;
+use names::Names;
 
 /// The cases of one gate.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +29,8 @@ pub struct GateCases {
     pub tail: String,
     /// Path of that log below the run's folder.
     pub tail_of: Option<String>,
-    /// Places in `cases`, found by name.
-    index: HashTable<u32>,
+    /// Where the case of a name is in `cases`.
+    names: Names,
     /// The file of the case before: neighbours often have the same.
     last_file: Option<Arc<String>>,
 }
@@ -60,21 +58,34 @@ impl Proof {
     }
 }
 
+/// When a report is proven to be what the journal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// While it is read.
+    Beside,
+    /// Before it is read.
+    Before,
+}
+
 /// Reads the cases of a run. A file that is not what the journal says is told in the record's facts.
 pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
     let mut cases = Cases::default();
     for place in 0..record.head.gates.len() {
         let gate = record.head.gates[place].clone();
-        let mut own = GateCases::default();
-        let jobs: Vec<_> = record.jobs_of(&gate.id).map(|(id, job)| (id.clone(), job.clone())).collect();
-        for (id, mut job) in jobs {
-            if job.skip.is_some() {
-                continue;
-            }
-            if let Err(why) = load_job(&job, run, proof, id.iteration, &mut own) {
+        let jobs: Vec<_> = record.jobs_of(&gate.id).filter(|(_, job)| job.skip.is_none()).map(|(id, job)| (id.clone(), job.clone())).collect();
+        // Nothing is kept of a report that turned out to be another one when it had been read.
+        let mut own = load_jobs(&jobs, run, proof, When::Beside);
+        if !own.1.is_empty() {
+            own = load_jobs(&jobs, run, proof, When::Before);
+        }
+        let (mut own, lost) = own;
+        for (id, why) in lost {
+            if let Some(job) = record.jobs.get_mut(&id) {
                 job.facts.lost = Some(why);
-                record.jobs.insert(id.clone(), job.clone());
             }
+        }
+        for (id, _) in jobs {
+            let Some(job) = record.jobs.get(&id).cloned() else { continue };
             own.add_synthetic(&gate, &job, id.iteration, record);
         }
         for excuse in record.gate(&gate).excuses.iter().filter(|excuse| excuse.red > 0 && excuse.refused.is_none()) {
@@ -84,12 +95,15 @@ pub fn load(record: &mut Record, run: &RunDir, proof: Proof) -> Cases {
         own.note_tail(&gate, record, run);
         own.add_state(&gate, record);
         let root = run.path().ancestors().nth(3).map(|root| format!("{}/", root.display())).unwrap_or_default();
-        for detail in own.cases.iter_mut().filter(|case| !case.synthetic).filter_map(|case| case.detail.as_deref_mut()) {
-            detail.at = detail.at.take().map(|at| from_root(at, &root, &gate.cwd));
+        let open_ended = record.is_open_ended();
+        for case in &mut own.cases {
+            case.open_ended = open_ended;
+            if let Some(detail) = case.detail.as_deref_mut().filter(|_| !case.synthetic) {
+                detail.at = detail.at.take().map(|at| from_root(at, &root, &gate.cwd));
+            }
         }
-        own.cases.iter_mut().for_each(|case| case.open_ended = record.is_open_ended());
         own.cases.shrink_to_fit(); // many gates have one case, and room for four
-        own.index = HashTable::new(); // nothing is looked up by name any more
+        own.names = Names::default(); // nothing is looked up by name any more
         cases.gates.insert(gate.id.clone(), own);
     }
     cases
@@ -107,19 +121,38 @@ fn from_root(at: Location, root: &str, cwd: &str) -> Location {
     Location { file, line: at.line }
 }
 
-fn load_job(job: &JobRecord, run: &RunDir, proof: Proof, iteration: u32, own: &mut GateCases) -> Result<(), String> {
+/// The cases of a gate, and what is wrong with files of its attempts.
+fn load_jobs(jobs: &[(JobId, JobRecord)], run: &RunDir, proof: Proof, when: When) -> (GateCases, Vec<(JobId, String)>) {
+    let (mut own, mut lost) = (GateCases::default(), Vec::new());
+    for (id, job) in jobs {
+        if let Err(why) = load_job(job, run, proof, when, id.iteration, &mut own) {
+            lost.push((id.clone(), why));
+        }
+    }
+    own.settle();
+    (own, lost)
+}
+
+fn load_job(job: &JobRecord, run: &RunDir, proof: Proof, when: When, iteration: u32, own: &mut GateCases) -> Result<(), String> {
     for file in job.facts.log.iter().chain(&job.kept) {
         proof.check(run, file)?;
     }
     for report in &job.facts.reports {
         // Cases are read from it now: another gate may have written into it since its own gate ended.
         let Some(file) = &report.file else { continue };
-        check_ref(run, file)?;
         if report.state == ReportState::Absent || report.state == ReportState::Stale {
+            check_ref(run, file)?;
             continue;
         }
-        let opened = File::open(run.file(&file.path)).map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
-        read::read(opened, &mut |case| own.add(case, iteration)).map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
+        if when == When::Before {
+            check_ref(run, file)?;
+        }
+        own.expect(report);
+        let mut opened = Checked::open(run, file)?;
+        let told = read::read(&mut opened, &mut |case| own.add(case, iteration));
+        own.settle();
+        told.map_err(|cause| format!("failed to read {}: {cause}", file.path))?;
+        opened.finish()?;
         for fact in &report.flaky {
             own.attempted(fact, iteration);
         }
@@ -147,15 +180,25 @@ impl GateCases {
         }
     }
 
+    /// The case of a name, which may be new.
     fn slot(&mut self, name: &str) -> &mut CaseLine {
-        let Self { cases, index, .. } = self;
-        let hash = |place: &u32| xxh3_64(cases[*place as usize].name.as_bytes());
-        let found = index.entry(xxh3_64(name.as_bytes()), |place| *cases[*place as usize].name == *name, hash);
-        let place = *found.or_insert(cases.len() as u32).get() as usize;
-        if place == cases.len() {
-            cases.push(CaseLine::new(name));
+        self.names.slot(&mut self.cases, name)
+    }
+
+    /// Ends the first report.
+    fn settle(&mut self) {
+        self.names.settle(&mut self.cases);
+    }
+
+    /// Makes room for the cases that the first report is said to have; others mostly have the same ones.
+    fn expect(&mut self, report: &ReportFact) {
+        // An element takes more than some bytes of it.
+        let most = report.file.as_ref().map_or(0, |file| file.size / 16);
+        let count = report.counted.tests.min(most) as usize;
+        if self.cases.is_empty() {
+            self.cases.reserve_exact(count);
+            self.names.expect(count);
         }
-        &mut cases[place]
     }
 
     fn add(&mut self, case: &Case, iteration: u32) {
@@ -164,7 +207,7 @@ impl GateCases {
             self.last_file = Some(Arc::new(own_file.clone()));
         }
         let file = self.last_file.clone().filter(|_| !own_file.is_empty());
-        let line = self.slot(&case.printed);
+        let line = self.names.slot(&mut self.cases, &case.printed);
         let worst_before = line.worst();
         let outcome = line.outcomes.get_mut(iteration);
         *outcome = Some(outcome.map_or(case.outcome, |before| before.max(case.outcome)));
@@ -233,6 +276,9 @@ impl GateCases {
     fn note_partly(&mut self, gate: &PlannedGate, record: &Record) {
         let whole = |job: &JobRecord| job.skip.is_none() && record.judge(gate, job).inventory.is_some();
         let whole: Vec<u32> = record.jobs_of(&gate.id).filter(|(_, job)| whole(job)).map(|(id, _)| id.iteration).collect();
+        if whole.len() < 2 {
+            return;
+        }
         let mut partly: Vec<(String, &str, usize)> = Vec::new();
         for case in self.cases.iter().filter(|case| !case.synthetic) {
             let seen = whole.iter().filter(|iteration| case.outcome_in(**iteration).is_some()).count();
@@ -252,14 +298,14 @@ impl GateCases {
     fn add_state(&mut self, gate: &PlannedGate, record: &Record) {
         let state = record.gate(gate);
         let whole = state.ended == gate.runs || state.verdict == Verdict::Pass;
-        let already_red = self.cases.iter().any(|case| case.synthetic && case.outcome().is_red());
+        let already_red = || self.cases.iter().any(|case| case.synthetic && case.outcome().is_red());
         // What only the iterations together show: no attempt of its own says so.
-        let unsaid = state.verdict == Verdict::Broken && !already_red;
+        let unsaid = state.verdict == Verdict::Broken && !already_red();
         if !unsaid && (whole || !self.cases.is_empty() && state.verdict == Verdict::Fail) {
             return;
         }
         let missing = state.skip.is_none();
-        if already_red && !missing {
+        if !missing && already_red() {
             return;
         }
         let (outcome, kind) = match (&state.verdict, &state.skip) {
@@ -316,6 +362,7 @@ mod tests {
                 let case = Case { printed: format!("case {number}"), classname: "tests/a".to_owned(), ..Case::default() };
                 own.add(&case, round);
             }
+            own.settle();
         }
         assert_eq!(own.cases.len(), 1000);
         assert!(own.cases.iter().all(|line| line.ran() == 2 && line.file() == "tests/a" && line.detail.is_none()));
@@ -328,10 +375,39 @@ mod tests {
         for (iteration, message) in [(2, "timed out after 5 s"), (1, "assert 1 == 2"), (2, "assert 1 == 3")] {
             own.add(&case(message), iteration);
         }
+        own.settle();
         let detail = own.cases[0].detail();
         let told: Vec<_> = detail.failures().map(|(iteration, failure)| (iteration, failure.category)).collect();
         assert_eq!(told.len(), 2);
         assert_eq!((told[0].0, detail.failure_in(2).map(|failure| failure.category)), (1, Some(told[1].1)));
         assert_ne!(told[0].1, told[1].1, "{told:?}");
+    }
+
+    /// What a case has said is the same whether its elements were joined behind the first report or found their case one by one.
+    #[test]
+    fn elements_of_one_name_are_one_case_in_any_report() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let element = |random: &mut fastrand::Rng| {
+                let outcome = [Outcome::Passed, Outcome::Skipped, Outcome::NotRun, Outcome::Failed, Outcome::Error][random.usize(..5)];
+                let text = |random: &mut fastrand::Rng, text: &str| if random.bool() { format!("{text} {}", random.u8(..)) } else { String::new() };
+                let printed = format!("case {}", random.u8(..6));
+                let (message, file) = (text(random, "assert"), text(random, "tests/a.py"));
+                Case { printed, outcome, message, file, line: Some(random.u32(..9)), seconds: Some(random.f64()), ..Case::default() }
+            };
+            let elements: Vec<Case> = (0..random.usize(..12)).map(|_| element(&mut random)).collect();
+            let (mut joined, mut found) = (GateCases::default(), GateCases::default());
+            found.settle();
+            for case in &elements {
+                joined.add(case, 1);
+                found.add(case, 1);
+            }
+            joined.settle();
+            assert_eq!(format!("{:#?}", joined.cases), format!("{:#?}", found.cases), "seed {seed}");
+            for case in &elements {
+                let place = joined.cases.iter().position(|line| *line.name == *case.printed);
+                assert_eq!(joined.names.find(&joined.cases, &case.printed), place, "seed {seed}: {}", case.printed);
+            }
+        }
     }
 }

@@ -244,6 +244,26 @@ impl CaseLine {
         detail.text.clone_from(&case.text);
     }
 
+    /// Takes in a later element of the same name.
+    pub(super) fn join(&mut self, later: Self) {
+        let worse = later.worst() > self.worst();
+        for (iteration, outcome) in later.outcomes() {
+            let own = self.outcomes.get_mut(iteration);
+            *own = Some(own.map_or(outcome, |own| own.max(outcome)));
+        }
+        self.seconds = self.seconds.max(later.seconds);
+        for (iteration, failure) in later.detail().failures() {
+            self.detail_mut().fail(iteration, false, || failure);
+        }
+        if worse && (later.detail.is_some() || self.detail.is_some()) {
+            let (own, later) = (self.detail_mut(), later.detail.map_or_else(Detail::new, |detail| *detail));
+            (own.kind, own.message, own.text, own.at) = (later.kind, later.message, later.text, later.at);
+        }
+        if self.file.is_none() {
+            (self.file, self.line) = (later.file, later.line);
+        }
+    }
+
     /// Upper bound on its failure rate, from the iterations that gave a result.
     pub fn upper_bound(&self) -> f64 {
         if self.open_ended { flake::streak_bound(self.red(), self.ran()) } else { flake::upper_bound(self.red(), self.ran()) }
