@@ -117,6 +117,9 @@ pub fn locate_last_in(file: &str, text: &str) -> Option<Location> {
         return None;
     }
     // Only a line that names the file can hold a place in it, but for the sign between its folders.
+    if memchr::memmem::find(text.as_bytes(), file.as_bytes()).is_none() && memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return None;
+    }
     let lines = text.lines().rev().filter(|line| line.contains(file) || line.contains('\\'));
     lines.filter_map(locate_in_line).find(|at| at.file.ends_with(file))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use crate::model::Category;
 
@@ -38,18 +38,21 @@ const RULES: &[Rule] = &[
     Rule { name: "assertion", category: Category::Assertion, words: &["AssertionError", "assert ", "[XPASS(strict)]", "expect.", "expect(", "panicked at "] },
 ];
 
-/// The words of all rules, in their order.
+/// The words of all rules, in their order: of two that begin at one place the earlier is found.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let words = RULES.iter().flat_map(|rule| rule.words);
-    AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(words).expect("constant words make an automaton")
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words).expect("constant words make an automaton")
 });
 
 /// The category of a red case by its type, message and text, with the name of the rule that said so.
 pub fn category(kind: &str, message: &str, text: &str) -> (Category, &'static str) {
     let text = [kind, message, text].join("\n");
-    // All words of all rules in one pass.
-    let words = WORDS.find_overlapping_iter(&text).map(|found| found.pattern().as_usize());
-    let rule = words.min().and_then(|word| RULES.iter().flat_map(|rule| rule.words.iter().map(move |_| rule)).nth(word));
+    let (mut first, mut from) = (usize::MAX, 0);
+    while let Some(found) = WORDS.find(Input::new(&text).range(from..)) {
+        first = first.min(found.pattern().as_usize());
+        from = found.start() + 1; // another one may begin inside of it
+    }
+    let rule = RULES.iter().flat_map(|rule| rule.words.iter().map(move |_| rule)).nth(first);
     rule.map_or((Category::Unknown, "none"), |rule| (rule.category, rule.name))
 }
 
@@ -79,5 +82,26 @@ mod tests {
     fn names_of_rules_are_unique() {
         let names: std::collections::BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
         assert_eq!(names.len(), RULES.len());
+    }
+
+    /// The same as looking for one word after the other.
+    #[test]
+    fn words_that_overlap_are_all_found() {
+        let words: Vec<&str> = RULES.iter().flat_map(|rule| rule.words).copied().collect();
+        for seed in 0..5000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut text = String::new();
+            for _ in 0..random.usize(..4) {
+                let word = words[random.usize(..words.len())];
+                // Words that share a part: the end of the text is cut before the next one.
+                let shared = (0..=word.len().min(text.len()))
+                    .rev()
+                    .find(|length| text.is_char_boundary(text.len() - length) && word.starts_with(&text[text.len() - length..]));
+                text.push_str(&word[shared.unwrap_or(0)..]);
+                text.push_str(["", " ", "é"][random.usize(..3)]);
+            }
+            let wanted = RULES.iter().find(|rule| rule.words.iter().any(|word| text.contains(word)));
+            assert_eq!(category("", "", &text).1, wanted.map_or("none", |rule| rule.name), "{text}");
+        }
     }
 }

@@ -45,7 +45,6 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 /// Names of files and functions in a line of a trace of Python or JavaScript, and what such a line must hold.
 static TRACES: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     let traces = [
-        ("File ", r#"File "(?<file>[^"]+)", line \d+, in (?<function>\S+)"#),
         (".py:", r"^(?<file>[^\s:]+\.py):\d+: (?:in (?<function>\S+)|\w)"),
         (":", r"^\s*(?:at|❯)\s+(?:(?:[a-z]+ )?(?<function>[\w$.<>]+) )?\(?(?:file://)?(?<file>[^\s()]+?):\d+(?::\d+)?\)?\s*$"),
     ];
@@ -77,10 +76,18 @@ fn frames(text: &str) -> Vec<String> {
 }
 
 fn frame(line: &str) -> Option<String> {
-    let captures = TRACES.iter().find_map(|(sign, trace)| line.contains(sign).then(|| trace.captures(line)).flatten())?;
-    let part = |name| captures.name(name).map_or("", |part| part.as_str());
-    let own = !FOREIGN.iter().any(|foreign| part("file").contains(foreign));
-    own.then(|| format!("{}:{}", part("file"), part("function")))
+    let (file, function) = python(line).or_else(|| {
+        let captures = TRACES.iter().find_map(|(sign, trace)| line.contains(sign).then(|| trace.captures(line)).flatten())?;
+        Some((captures.name("file")?.as_str(), captures.name("function").map_or("", |function| function.as_str())))
+    })?;
+    let own = !FOREIGN.iter().any(|foreign| file.contains(foreign));
+    own.then(|| format!("{file}:{function}"))
+}
+
+/// `File "a.py", line 1, in f`
+fn python(line: &str) -> Option<(&str, &str)> {
+    let (file, rest) = line.split_once("File \"")?.1.split_once("\", line ")?;
+    Some((file, rest.split_once(", in ")?.1.split_whitespace().next()?))
 }
 
 /// The fingerprint of a red case.
@@ -154,6 +161,8 @@ mod tests {
     fn frames_are_those_of_the_project() {
         let python = "tests/test_a.py:12: in test_resume\n    call()\n/v/lib/python3.11/site-packages/x.py:3: in call\napp/store.py:40: ValueError";
         assert_eq!(frames(python), ["tests/test_a.py:test_resume", "app/store.py:"]);
+        let plain = "  File \"/v/site-packages/x.py\", line 3, in call\n  File \"app/a.py\", line 12, in <module>\n    f()\n  File \"app/b.py\", line 3, in f\nValueError: odd";
+        assert_eq!(frames(plain), ["app/a.py:<module>", "app/b.py:f"]);
         let script =
             "Error: x\n    at resume (/w/src/draft.ts:3:4)\n    at node:internal/x:1:2\n ❯ src/a.test.ts:9:1\n    at new run (/w/node_modules/v/i.js:1:1)";
         assert_eq!(frames(script), ["/w/src/draft.ts:resume", "src/a.test.ts:"]);
