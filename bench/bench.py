@@ -73,8 +73,8 @@ def measure(argv: list[str], folder: Path, environment: dict[str, str] | None = 
     return Sample(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def rounds(case: str, sides: list[Side], count: int, warm: bool = False) -> dict[str, list[Sample]]:
-    """Every round runs each side once, in turn first; where `warm`, in one folder that it has seen before."""
+def rounds(case: str, sides: list[Side], count: int, warm: bool = False, settled: bool = False) -> dict[str, list[Sample]]:
+    """Every round runs each side once, in turn first; where `warm`, in one folder that it has seen before; where `settled`, with nothing left to write to disk."""
     samples: dict[str, list[Sample]] = {side.name: [] for side in sides}
     # Folders are left to the end: deleting many files slows whoever creates some next.
     place = tempfile.mkdtemp(dir=PLACE.name)
@@ -94,6 +94,8 @@ def rounds(case: str, sides: list[Side], count: int, warm: bool = False) -> dict
                         for _ in range(2):
                             measure(side.argv, folder, side.environment, side.output)
                             time.sleep(2.5)  # what is younger than a tick of a clock is read again by who is careful
+                if settled:
+                    os.sync()
                 samples[side.name].append(measure(side.argv, folder, side.environment, side.output))
             except (RuntimeError, OSError) as fault:
                 broken.add(side.name)
@@ -245,9 +247,8 @@ def logs(bench: Bench) -> list[Row]:
                 one.output = None if one.name == "xtask" else "log"
             direct = Side("cmd > file", ["sh", "-c", f"for n in $(seq {tasks_count}); do {' '.join(words)} > log.$n; done"])
             case = f"{name} of {size >> 20} MiB"
-            os.sync()
             bar = "<= 1.1, 30 MiB" if tasks_count == 1 and not bench.small else ""
-            rows += table(case, rounds(case, [*sides, direct], 3 if bench.small else 5), "cmd > file", bar)
+            rows += table(case, rounds(case, [*sides, direct], 3 if bench.small else 5, settled=True), "cmd > file", bar)
     return rows
 
 

@@ -3,7 +3,7 @@
 mod facing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) use facing::{of_databases, of_runtime};
 
@@ -63,11 +63,18 @@ fn now() -> u64 {
     u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos()).unwrap_or(0)
 }
 
+/// Begins to read what is remembered of files, beside other preparations, and gives who waits for it.
+pub(super) fn remembered(root: &Path, gates: &GatesDir) -> impl FnOnce() -> Inputs + use<> {
+    let (root, file) = (root.to_owned(), gates.cache("reuse/inputs.bin"));
+    let open = move || Inputs::open(&root, file);
+    let thread = std::thread::Builder::new().name("inputs".to_owned()).spawn(open.clone());
+    move || thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(open)
+}
+
 /// Decides which gates need not run; gives what to tell of the others.
-pub(super) fn consider(here: Here<'_>) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
+pub(super) fn consider(here: Here<'_>, mut inputs: Inputs) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
     let gates = &here.repository.gates;
     let file = gates.cache("reuse/results.json");
-    let mut inputs = Inputs::open(&here.config.root, gates.cache("reuse/inputs.bin"));
     let now = now();
     inputs.look(&everything(here), now);
     let mut facing =

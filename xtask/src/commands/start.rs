@@ -110,6 +110,7 @@ pub(super) type Refusing = (Refusal, Vec<String>);
 fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<Ready, Refusing> {
     let shards = asked(repository, task, head).map_err(|why| (Refusal::Config, vec![why]))?;
     let (config, profile) = settle(repository, folder, task, shards.as_ref(), ambient, head)?;
+    let remembered = may_reuse(task, &profile, shards.is_some()).then(|| reuse::remembered(&config.root, &repository.gates));
     let wish = wish(&config, task, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
@@ -141,8 +142,8 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     head.until_fail = repeat.until_fail;
     let baseline = baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?;
     let here = Here { repository, run: folder, config: &config, plan: &plan, interpreters: &found, ambient, baseline: &baseline, left_out: &left_out };
-    let may_reuse = profile.reuse == ReuseWord::SameInputs && shards.is_none() && wish.outside.is_empty();
-    let (reuse, reused, fresh) = considered(task, may_reuse, here);
+    let considered = remembered.filter(|_| wish.outside.is_empty()).map(|remembered| reuse::consider(here, remembered()));
+    let (reuse, reused, fresh) = considered.map_or_else(Default::default, |(reuse, reused, fresh)| (Some(reuse), reused, fresh));
     tools.extend(fresh);
     let idle = reused.len() + left_out.len() >= plan.work.len();
     let course = CourseParts { limits: limits(&config), slots, fail_fast, flaky: profile.flaky, left_out, repeat, reused };
@@ -175,13 +176,9 @@ fn is_empty(task: &Task, plan: &Plan, left_out: &[(usize, Skip)]) -> bool {
     plan.work.is_empty() || matches!(task, Task::Gate(_)) && left_out.len() >= gates
 }
 
-/// What need not run; where nothing may be reused, nothing is looked at.
-fn considered(task: &Task, may_reuse: bool, here: Here<'_>) -> (Option<Reuse>, Vec<Reused>, Vec<EventKind>) {
-    if !may_reuse || !matches!(task, Task::Gate(args) if args.may_reuse()) {
-        return (None, Vec::new(), Vec::new());
-    }
-    let (reuse, reused, fresh) = reuse::consider(here);
-    (Some(reuse), reused, fresh)
+/// Results may be reused; else nothing is looked at.
+fn may_reuse(task: &Task, profile: &Profile, is_shard: bool) -> bool {
+    profile.reuse == ReuseWord::SameInputs && !is_shard && matches!(task, Task::Gate(args) if args.may_reuse())
 }
 
 /// Targets of the command line, and the plan that it wants a shard of.
