@@ -74,7 +74,8 @@ def measure(argv: list[str], folder: Path, environment: dict[str, str] | None = 
 
 
 def rounds(case: str, sides: list[Side], count: int, warm: bool = False, settled: bool = False) -> dict[str, list[Sample]]:
-    """Every round runs each side once, in turn first; where `warm`, in one folder that it has seen before; where `settled`, with nothing left to write to disk."""
+    """Every round runs each side once, in turn first; where `warm`, in one folder that it has seen before; where `settled`, with nothing left in memory or to be
+    written by the one before."""
     samples: dict[str, list[Sample]] = {side.name: [] for side in sides}
     # Folders are left to the end: deleting many files slows whoever creates some next.
     place = tempfile.mkdtemp(dir=PLACE.name)
@@ -97,6 +98,8 @@ def rounds(case: str, sides: list[Side], count: int, warm: bool = False, settled
                 if settled:
                     os.sync()
                 samples[side.name].append(measure(side.argv, folder, side.environment, side.output))
+                if settled:
+                    shutil.rmtree(folder)
             except (RuntimeError, OSError) as fault:
                 broken.add(side.name)
                 print(f"  {case}: {side.name} is left out: {fault}", file=sys.stderr)
