@@ -94,6 +94,18 @@ fn a_missing_or_changed_file_breaks_its_gate() {
     }
 }
 
+#[test]
+fn nothing_is_kept_of_a_report_that_is_another_one() {
+    let sandbox = Sandbox::new(&GATES.replace("exit 3", "exit 0"));
+    sandbox.run(&["gate", "p"]).exits(0);
+    let path = sandbox.path(".gates/runs/latest/junit/a.1/1.xml");
+    std::fs::write(&path, "<testsuite><testcase classname='k' name='foisted'/></testsuite>").expect("written");
+    sandbox.run(&["report", "latest"]).exits(70).says("was changed after the run");
+    for file in ["junit.xml", "report.json", "report.html"] {
+        assert!(!sandbox.read(&format!(".gates/runs/latest/{file}")).contains("foisted"), "{file}");
+    }
+}
+
 /// The runner is killed at fifty places of a run: after each event in turn, as far as a kill can be aimed.
 #[test]
 fn fifty_kills_of_the_runner_are_red() {

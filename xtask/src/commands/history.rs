@@ -54,7 +54,7 @@ fn import(store: &mut Store, paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let (mut learned, mut known) = (0, 0);
     let mut count = |new: bool| if new { learned += 1 } else { known += 1 };
     for (place, run) in found.runs.iter().enumerate() {
-        match remember::learn(run, store, place + 1 == found.runs.len())? {
+        match remember::learn(run, store, place + 1 == found.runs.len() && lessons.is_empty())? {
             Some(new) => count(new),
             None => say(&format!("note: {} holds no run: its journal has no first event", run.path().display())),
         }

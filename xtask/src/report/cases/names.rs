@@ -67,13 +67,15 @@ impl Names {
         self.sorted.sort_unstable();
         let mut gone: Vec<usize> = Vec::new();
         for alike in self.sorted.chunk_by(|one, other| one >> 32 == other >> 32).filter(|alike| alike.len() > 1) {
-            let places = || alike.iter().map(|mark| place_of(*mark));
-            for later in places().skip(1) {
-                let before = places().find(|place| cases[*place].name == cases[later].name).filter(|place| *place < later);
-                if let Some(before) = before {
-                    let double = std::mem::replace(&mut cases[later], CaseLine::new(""));
-                    cases[before].join(double);
-                    gone.push(later);
+            let mut kept: Vec<usize> = Vec::new();
+            for place in alike.iter().map(|mark| place_of(*mark)) {
+                match kept.iter().find(|before| cases[**before].name == cases[place].name) {
+                    Some(before) => {
+                        let double = std::mem::replace(&mut cases[place], CaseLine::new(""));
+                        cases[*before].join(double);
+                        gone.push(place);
+                    }
+                    None => kept.push(place),
                 }
             }
         }
