@@ -4,6 +4,8 @@ mod facing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
 
 pub(super) use facing::{of_databases, of_runtime};
 
@@ -63,26 +65,71 @@ fn now() -> u64 {
     u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos()).unwrap_or(0)
 }
 
-/// Begins to read what is remembered of files, beside other preparations, and gives who waits for it.
-pub(super) fn remembered(root: &Path, gates: &GatesDir) -> impl FnOnce() -> Inputs + use<> {
-    let (root, file) = (root.to_owned(), gates.cache("reuse/inputs.bin"));
-    let open = move || Inputs::open(&root, file);
-    let thread = std::thread::Builder::new().name("inputs".to_owned()).spawn(open.clone());
-    move || thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(open)
+/// The files of a repository as they were found, and when that began, in nanoseconds since 1970.
+pub(super) struct Looked {
+    inputs: Inputs,
+    now: u64,
+}
+
+/// A look at the files that gates depend on, beside other preparations.
+pub(super) struct Looking {
+    root: PathBuf,
+    file: PathBuf,
+    globs: Vec<String>,
+    /// Who looks, and how to tell it where.
+    beside: Option<(Sender<Vec<String>>, JoinHandle<Looked>)>,
+}
+
+impl Looking {
+    /// Begins to read what is remembered of files.
+    pub(super) fn begin(root: &Path, gates: &GatesDir) -> Self {
+        let (root, file) = (root.to_owned(), gates.cache("reuse/inputs.bin"));
+        let (told, asked) = mpsc::channel::<Vec<String>>();
+        let open = {
+            let (root, file) = (root.clone(), file.clone());
+            move || Inputs::open(&root, file)
+        };
+        let work = move || looked(open(), &asked.recv().unwrap_or_default());
+        let thread = std::thread::Builder::new().name("inputs".to_owned()).spawn(work);
+        Self { root, file, globs: Vec::new(), beside: thread.ok().map(|thread| (told, thread)) }
+    }
+
+    /// Says what the gates of a plan depend on.
+    pub(super) fn at(self, config: &Config, plan: &Plan) -> Self {
+        let globs = everything(config, plan);
+        if let Some((told, _)) = &self.beside {
+            told.send(globs.clone()).ok(); // who has ended is found out at the end
+        }
+        Self { globs, ..self }
+    }
+
+    fn end(self) -> Looked {
+        let beside = self.beside.and_then(|(told, thread)| {
+            drop(told); // who was never told looks nowhere
+            thread.join().ok()
+        });
+        beside.unwrap_or_else(|| looked(Inputs::open(&self.root, self.file), &self.globs))
+    }
+}
+
+fn looked(mut inputs: Inputs, globs: &[String]) -> Looked {
+    let now = now();
+    inputs.look(globs, now);
+    Looked { inputs, now }
 }
 
 /// Decides which gates need not run; gives what to tell of the others.
-pub(super) fn consider(here: Here<'_>, mut inputs: Inputs) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
+pub(super) fn consider(here: Here<'_>, looking: Looking) -> (Reuse, Vec<Reused>, Vec<EventKind>) {
     let gates = &here.repository.gates;
     let file = gates.cache("reuse/results.json");
-    let now = now();
-    inputs.look(&everything(here), now);
-    let mut facing =
-        Facing { here, inputs, now, tables: tables(here.repository), surely: (tool(), machine()), environments: BTreeMap::new(), digests: BTreeMap::new() };
-    let subjects: Vec<Subject> = here.plan.gates.iter().map(|planned| facing.subject(&planned.id)).collect();
     let mut store = Store::load(&file);
-    let mut told: BTreeMap<String, BTreeMap<String, Told>> = BTreeMap::new();
-    let all: Vec<&str> = subjects.iter().map(|subject| subject.gate.as_str()).collect();
+    let tables = tables(here.repository);
+    let all: Vec<&str> = here.plan.gates.iter().map(|planned| planned.id.as_str()).collect();
+    let held: BTreeSet<&String> = all.iter().filter_map(|gate| Some(&store.newest(gate)?.held)).collect();
+    let mut told: BTreeMap<String, BTreeMap<String, Told>> = held.into_iter().map(|held| (held.clone(), reuse::told(&gates.run(held), &all))).collect();
+    let Looked { inputs, now } = looking.end();
+    let mut facing = Facing { here, inputs, now, tables, surely: (tool(), machine()), environments: BTreeMap::new(), digests: BTreeMap::new() };
+    let subjects: Vec<Subject> = here.plan.gates.iter().map(|planned| facing.subject(&planned.id)).collect();
     let mut unusable = Vec::new();
     let mut usable = |gate: &str, kept: &Kept| {
         let run = gates.run(&kept.held);

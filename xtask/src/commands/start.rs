@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::chosen::{Pins, deselected, plan_of};
-use super::reuse::{self, Here, Reuse};
+use super::reuse::{self, Here, Looking, Reuse};
 use super::share::{self, share};
 use super::surroundings;
 use super::{Repository, caller, check_specs, profile};
@@ -109,12 +109,12 @@ pub(super) type Refusing = (Refusal, Vec<String>);
 /// Fills in the head as far as it comes: also a refused run says what it would have run.
 fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: &Ambient, head: &mut RunStarted) -> Result<Ready, Refusing> {
     let shards = asked(repository, task, head).map_err(|why| (Refusal::Config, vec![why]))?;
-    let (config, profile) = settle(repository, folder, task, shards.as_ref(), ambient, head)?;
-    let remembered = may_reuse(task, &profile, shards.is_some()).then(|| reuse::remembered(&config.root, &repository.gates));
+    let (config, profile, looking) = settle(repository, folder, task, shards.as_ref(), ambient, head)?;
     let wish = wish(&config, task, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
     let probes = Probes::load(repository.gates.cache("probes.json"));
     let mut pins = Pins { config: &config, ambient, probes, found: BTreeMap::new(), problems: Vec::new() };
     let mut plan = plan_of(repository, task, shards.as_ref(), &profile, &mut pins, head)?;
+    let looking = looking.map(|looking| looking.at(&config, &plan));
     remember::recall(repository, &mut plan.gates);
     planned(head, &plan);
     for runtime in &plan.runtimes {
@@ -142,7 +142,7 @@ fn prepare_into(repository: &Repository, folder: &RunDir, task: &Task, ambient: 
     head.until_fail = repeat.until_fail;
     let baseline = baseline::known(repository, &config).map_err(|why| (Refusal::Config, vec![why]))?;
     let here = Here { repository, run: folder, config: &config, plan: &plan, interpreters: &found, ambient, baseline: &baseline, left_out: &left_out };
-    let considered = remembered.filter(|_| wish.outside.is_empty()).map(|remembered| reuse::consider(here, remembered()));
+    let considered = looking.filter(|_| wish.outside.is_empty()).map(|looking| reuse::consider(here, looking));
     let (reuse, reused, fresh) = considered.map_or_else(Default::default, |(reuse, reused, fresh)| (Some(reuse), reused, fresh));
     tools.extend(fresh);
     let idle = reused.len() + left_out.len() >= plan.work.len();
@@ -230,7 +230,7 @@ fn repeat(config: &Config, profile: &Profile, task: &Task) -> Repeat {
     Repeat { until_fail: args.repeat.until_fail, runs_for: args.repeat.runs_for, due }
 }
 
-/// Configuration and profile, with what the command line changes in them.
+/// Configuration and profile, with what the command line changes in them. Where results may be reused, what is remembered of files begins to be read.
 fn settle(
     repository: &Repository,
     folder: &RunDir,
@@ -238,13 +238,16 @@ fn settle(
     shards: Option<&(ShardPlan, String)>,
     ambient: &Ambient,
     head: &mut RunStarted,
-) -> Result<(Config, Profile), Refusing> {
+) -> Result<(Config, Profile, Option<Looking>), Refusing> {
     let mut config = config::load(&repository.root, &repository.manifest, caller(&check_specs(), ambient))
         .map_err(|problems| (Refusal::Config, problems.iter().map(ToString::to_string).collect()))?;
-    head.config = keep_manifest(repository, folder);
     let named = if let Task::Gate(args) = task { args.profile.as_deref() } else { None };
     let named = shards.map(|(plan, _)| plan.head.profile.as_str()).or(named);
-    let profile = profile(&config, named, ambient).map_err(|why| (Refusal::Config, vec![why]))?;
+    let profile = profile(&config, named, ambient);
+    let reuses = profile.as_ref().is_ok_and(|profile| may_reuse(task, profile, shards.is_some()));
+    let looking = reuses.then(|| Looking::begin(&config.root, &repository.gates));
+    head.config = keep_manifest(repository, folder);
+    let profile = profile.map_err(|why| (Refusal::Config, vec![why]))?;
     if profile.exact_pins {
         config.runtimes.values_mut().for_each(|runtime| runtime.policy = Policy::Exact);
     }
@@ -254,7 +257,7 @@ fn settle(
     head.profile.clone_from(&profile.name);
     head.flaky = Some(profile.flaky);
     head.unjudged_fails = profile.unjudged == config::schema::UnjudgedWord::Fail;
-    Ok((config, profile))
+    Ok((config, profile, looking))
 }
 
 /// What is odd in gates.toml, and what earlier runs left behind.

@@ -4,13 +4,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::scan::{Dir, Entry, Kind, Stamp};
+use bytes::{Buf as _, Bytes};
+
+use super::Digest;
+use super::memo::{Asked, Memo};
+use super::rows::{Rows, Stamp};
+use super::scan::Dir;
 
 /// Version of this format.
-const MAGIC: &[u8; 8] = b"inputs\x00\x01";
+const MAGIC: &[u8; 8] = b"inputs\x00\x02";
 const DIGEST: usize = 32;
 
-pub(super) fn encode(root: &Path, dirs: &BTreeMap<String, Dir>) -> Vec<u8> {
+/// What the file holds.
+#[derive(Debug, Default)]
+pub(super) struct Cached {
+    pub(super) dirs: BTreeMap<String, Dir>,
+    pub(super) memo: Memo,
+}
+
+pub(super) fn encode(root: &Path, dirs: &BTreeMap<String, Dir>, memo: &Memo) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     text(&mut out, &root.to_string_lossy());
     number(&mut out, dirs.len() as u64);
@@ -18,62 +30,50 @@ pub(super) fn encode(root: &Path, dirs: &BTreeMap<String, Dir>) -> Vec<u8> {
         text(&mut out, folder);
         out.extend(dir.stamp.bytes());
         text(&mut out, &dir.names);
-        number(&mut out, dir.entries.len() as u64);
-        for entry in &dir.entries {
-            out.extend(entry.at.to_le_bytes());
-            out.extend(entry.length.to_le_bytes());
-            out.push(match entry.kind {
-                Kind::File => 0,
-                Kind::Program => 1,
-                Kind::Folder => 2,
-                Kind::Other => 3,
-            });
-            // A hash that was taken too soon proves nothing later.
-            let hash = entry.hash.filter(|_| !entry.is_racy);
-            out.push(u8::from(hash.is_some()));
-            out.extend(entry.stamp.bytes());
-            out.extend(hash.unwrap_or_default());
+        number(&mut out, dir.rows.len() as u64);
+        dir.rows.write(&mut out);
+    }
+    number(&mut out, memo.len() as u64);
+    for (asked, digest) in memo.iter() {
+        for list in [&asked.globs, &asked.except] {
+            number(&mut out, list.len() as u64);
+            for glob in list {
+                text(&mut out, glob);
+            }
         }
+        text(&mut out, &digest.content);
+        text(&mut out, &digest.stats);
+        number(&mut out, digest.files);
     }
     let digest = blake3::hash(&out);
     out.extend(digest.as_bytes());
     out
 }
 
-pub(super) fn decode(root: &Path, bytes: &[u8]) -> Option<BTreeMap<String, Dir>> {
-    let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
-    if blake3::hash(body).as_bytes() != digest {
+pub(super) fn decode(root: &Path, bytes: Vec<u8>) -> Option<Cached> {
+    let mut rest = Bytes::from(bytes);
+    let digest = rest.split_off(rest.len().checked_sub(DIGEST)?);
+    if blake3::hash(&rest).as_bytes()[..] != digest[..] || take(&mut rest, MAGIC.len())? != MAGIC[..] {
         return None;
     }
-    let mut rest = body.strip_prefix(MAGIC)?;
     if take_text(&mut rest)? != root.to_string_lossy() {
         return None;
     }
-    let mut dirs = BTreeMap::new();
+    let mut cached = Cached::default();
     for _ in 0..take_number(&mut rest)? {
-        let folder = take_text(&mut rest)?.to_owned();
-        let stamp = take_stamp(&mut rest)?;
-        let names = take_text(&mut rest)?.to_owned();
-        let count = take_number(&mut rest)? as usize;
-        let mut entries = Vec::with_capacity(count.min(rest.len()));
-        for _ in 0..count {
-            let at = u32::from_le_bytes(*take(&mut rest)?);
-            let length = u16::from_le_bytes(*take(&mut rest)?);
-            names.get(at as usize..at as usize + usize::from(length))?;
-            let [kind, has_hash] = *take(&mut rest)?;
-            let kind = match kind {
-                0 => Kind::File,
-                1 => Kind::Program,
-                2 => Kind::Folder,
-                _ => Kind::Other,
-            };
-            let stamp = take_stamp(&mut rest)?;
-            let hash = *take::<32>(&mut rest)?;
-            entries.push(Entry { at, length, kind, stamp, hash: (has_hash == 1).then_some(hash), is_racy: false });
-        }
-        dirs.insert(folder, Dir { stamp, names, entries, unseen: false }); // what was not seen has no stamp, and is listed again
+        let folder = take_text(&mut rest)?;
+        let stamp = Stamp::of_bytes(take(&mut rest, Stamp::SIZE)?.first_chunk()?);
+        let names = take_text(&mut rest)?;
+        let size = Rows::size(take_number(&mut rest)?)?;
+        let rows = Rows::of_bytes(take(&mut rest, size)?, &names)?;
+        cached.dirs.insert(folder, Dir { stamp, names, rows, unseen: false }); // what was not seen has no stamp, and is listed again
     }
-    rest.is_empty().then_some(dirs)
+    for _ in 0..take_number(&mut rest)? {
+        let [globs, except] = [take_list(&mut rest)?, take_list(&mut rest)?];
+        let [content, stats] = [take_text(&mut rest)?, take_text(&mut rest)?];
+        cached.memo.keep(Asked { globs, except }, Digest { content, stats, files: take_number(&mut rest)? });
+    }
+    rest.is_empty().then_some(cached)
 }
 
 fn number(out: &mut Vec<u8>, value: u64) {
@@ -85,24 +85,20 @@ fn text(out: &mut Vec<u8>, value: &str) {
     out.extend(value.as_bytes());
 }
 
-fn take<'b, const N: usize>(rest: &mut &'b [u8]) -> Option<&'b [u8; N]> {
-    let (front, back) = rest.split_first_chunk::<N>()?;
-    *rest = back;
-    Some(front)
+/// The next bytes, shared with the whole.
+fn take(rest: &mut Bytes, size: usize) -> Option<Bytes> {
+    (size <= rest.len()).then(|| rest.split_to(size))
 }
 
-fn take_number(rest: &mut &[u8]) -> Option<u64> {
-    take(rest).map(|bytes| u64::from_le_bytes(*bytes))
+fn take_number(rest: &mut Bytes) -> Option<u64> {
+    rest.try_get_u64_le().ok()
 }
 
-fn take_text<'b>(rest: &mut &'b [u8]) -> Option<&'b str> {
+fn take_text(rest: &mut Bytes) -> Option<String> {
     let length = usize::try_from(take_number(rest)?).ok()?;
-    let (front, back) = rest.split_at_checked(length)?;
-    *rest = back;
-    std::str::from_utf8(front).ok()
+    std::str::from_utf8(&take(rest, length)?).ok().map(str::to_owned)
 }
 
-fn take_stamp(rest: &mut &[u8]) -> Option<Stamp> {
-    let [size, modified, changed, inode] = [take_number(rest)?, take_number(rest)?, take_number(rest)?, take_number(rest)?];
-    Some(Stamp { size, modified, changed, inode })
+fn take_list(rest: &mut Bytes) -> Option<Vec<String>> {
+    (0..take_number(rest)?).map(|_| take_text(rest)).collect()
 }

@@ -2,6 +2,8 @@
 //! have changed. Knows no gate and no result.
 
 mod cache;
+mod memo;
+mod rows;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +11,10 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use scan::{Dir, Entry, Kind};
+use cache::Cached;
+use memo::{Asked, Memo};
+use rows::{Entry, Kind};
+use scan::Dir;
 
 /// Time within which a change leaves no trace in a stat: what is younger than this is read again next time. Linux counts in ticks of at
 /// most 10 ms, other file systems in whole seconds.
@@ -35,6 +40,8 @@ pub struct Inputs {
     root: PathBuf,
     file: PathBuf,
     dirs: BTreeMap<String, Dir>,
+    /// Digests of what has not changed since.
+    memo: Memo,
     /// The cache on disk is not what is known now.
     changed: bool,
 }
@@ -134,8 +141,8 @@ impl Patterns {
 impl Inputs {
     /// What the cache remembers; nothing where it is damaged, is another version's, or is of another folder.
     pub fn open(root: &Path, file: PathBuf) -> Self {
-        let dirs = std::fs::read(&file).ok().and_then(|bytes| cache::decode(root, &bytes)).unwrap_or_default();
-        Self { root: root.to_owned(), file, dirs, changed: false }
+        let Cached { dirs, memo } = std::fs::read(&file).ok().and_then(|bytes| cache::decode(root, bytes)).unwrap_or_default();
+        Self { root: root.to_owned(), file, dirs, memo, changed: false }
     }
 
     /// Looks at everything below the folders that some globs cannot leave. `now` is the wall clock, in nanoseconds since 1970.
@@ -147,25 +154,33 @@ impl Inputs {
         let (found, changed) = scan::walk(&self.root, &wanted, &self.dirs, now);
         // What nobody asked for now keeps its place in the cache.
         let covered = |folder: &str| wanted.iter().any(|reach| reach.has(folder));
-        let stale: Vec<String> = self.dirs.keys().filter(|folder| covered(folder) && !found.contains_key(*folder)).cloned().collect();
-        self.changed |= changed || !stale.is_empty();
+        let stale: Vec<String> = self.dirs.keys().filter(|folder| !found.contains(*folder) && covered(folder)).cloned().collect();
+        if changed.is_empty() && stale.is_empty() {
+            return;
+        }
+        self.changed = true;
+        self.memo.forget(&stale.iter().chain(changed.iter().map(|(folder, _)| folder)).map(String::as_str).collect());
         for folder in stale {
             self.dirs.remove(&folder);
         }
-        self.dirs.extend(found);
+        self.dirs.extend(changed);
     }
 
     /// The digest of the files that some globs name and some others do not, as they were at the last look; or the path that has none, and why.
     pub fn digest(&mut self, globs: &[String], except: &[String], now: u64) -> Result<Digest, String> {
+        let asked = Asked { globs: globs.to_vec(), except: except.to_vec() };
+        if let Some(known) = self.memo.get(&asked) {
+            return Ok(known.clone());
+        }
         let globs = Globs::new(globs).except(except);
         if let Some((folder, _)) = self.dirs.iter().find(|(folder, dir)| dir.unseen && globs.reach(folder)) {
             return Err(format!("`{folder}` cannot be looked at as a whole"));
         }
         self.read_missing(&globs, now)?;
         // One long text each: to hash it at once is several times as fast as piece by piece.
-        let (mut content, mut stats, mut files) = (Vec::new(), Vec::new(), 0);
+        let (mut content, mut stats, mut files, mut is_racy) = (Vec::new(), Vec::new(), 0, false);
         for (folder, dir, entry) in self.matching(&globs) {
-            let name = dir.name(entry);
+            let name = dir.name(&entry);
             let hash = entry.hash.ok_or_else(|| format!("`{}` could not be read", join(folder, name)))?;
             content.extend(((folder.len() + name.len()) as u64).to_le_bytes());
             for part in [folder.as_bytes(), b"/", name.as_bytes(), &[u8::from(entry.kind == Kind::Program)], &hash[..]] {
@@ -173,31 +188,37 @@ impl Inputs {
             }
             stats.extend(entry.stamp.bytes());
             files += 1;
+            is_racy |= entry.is_racy;
         }
         let hex = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
         let content = hex(&content);
-        Ok(Digest { stats: hex(&[content.as_bytes(), &stats].concat()), content, files })
+        let digest = Digest { stats: hex(&[content.as_bytes(), &stats].concat()), content, files };
+        if !is_racy {
+            self.memo.keep(asked, digest.clone());
+            self.changed = true;
+        }
+        Ok(digest)
     }
 
     /// The files that some globs name with their contents, for a person who asks what changed.
     pub fn files(&self, globs: &[String], except: &[String]) -> BTreeMap<String, String> {
         let globs = Globs::new(globs).except(except);
         let hex = |entry: &Entry| entry.hash.map(|hash| blake3::Hash::from_bytes(hash).to_hex()[..16].to_owned()).unwrap_or_default();
-        self.matching(&globs).map(|(folder, dir, entry)| (join(folder, dir.name(entry)), hex(entry))).collect()
+        self.matching(&globs).map(|(folder, dir, entry)| (join(folder, dir.name(&entry)), hex(&entry))).collect()
     }
 
     /// Writes the cache, if there is anything new in it.
     pub fn save(&mut self) -> std::io::Result<()> {
         if std::mem::take(&mut self.changed) {
-            crate::rundir::write_atomic(&self.file, &cache::encode(&self.root, &self.dirs))?;
+            crate::rundir::write_atomic(&self.file, &cache::encode(&self.root, &self.dirs, &self.memo))?;
         }
         Ok(())
     }
 
-    fn matching<'s>(&'s self, globs: &'s Globs) -> impl Iterator<Item = (&'s str, &'s Dir, &'s Entry)> {
+    fn matching<'s>(&'s self, globs: &'s Globs) -> impl Iterator<Item = (&'s str, &'s Dir, Entry)> {
         let dirs = self.dirs.iter().filter(|(folder, _)| globs.reach(folder));
         dirs.flat_map(move |(folder, dir)| {
-            let files = dir.entries.iter().filter(|entry| entry.kind != Kind::Folder);
+            let files = dir.rows.iter().filter(|entry| entry.kind != Kind::Folder);
             let all = globs.takes_all(folder);
             files.filter(move |entry| all || globs.fits(folder, &join(folder, dir.name(entry)))).map(move |entry| (folder.as_str(), dir, entry))
         })
@@ -205,35 +226,28 @@ impl Inputs {
 
     /// Reads the files that match and have no hash yet, on all cores.
     fn read_missing(&mut self, globs: &Globs, now: u64) -> Result<(), String> {
-        let mut missing: Vec<(PathBuf, &mut Entry, u64)> = Vec::new();
-        for (folder, dir) in self.dirs.iter_mut().filter(|(folder, _)| globs.reach(folder)) {
-            let Dir { names, entries, .. } = dir;
-            for entry in entries.iter_mut().filter(|entry| entry.hash.is_none() && entry.kind != Kind::Folder) {
-                let path = join(folder, scan::name(names, entry));
-                if globs.fits(folder, &path) {
-                    if entry.kind == Kind::Other {
-                        return Err(format!("`{path}` is neither a file nor a link to one"));
-                    }
-                    missing.push((self.root.join(path), entry, now));
-                }
+        let mut missing: Vec<(String, Entry)> = Vec::new();
+        for (folder, dir, entry) in self.matching(globs).filter(|(.., entry)| entry.hash.is_none()) {
+            let path = join(folder, dir.name(&entry));
+            if entry.kind == Kind::Other {
+                return Err(format!("`{path}` is neither a file nor a link to one"));
             }
+            missing.push((path, entry));
         }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        self.changed = true;
-        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8);
-        let share = missing.len().div_ceil(threads).max(1);
-        std::thread::scope(|scope| {
-            for part in missing.chunks_mut(share) {
-                scope.spawn(move || {
-                    for (path, entry, now) in part {
-                        entry.hash = scan::hash(path).ok();
-                        entry.is_racy = entry.stamp.newest().saturating_add(RACY) > *now;
-                    }
-                });
-            }
+        let read = scan::spread(&missing, |(path, entry)| {
+            let is_racy = entry.stamp.newest().saturating_add(RACY) > now;
+            (path.as_str(), Entry { hash: scan::hash(&self.root.join(path)).ok(), is_racy, ..*entry })
         });
+        let mut by_folder: BTreeMap<&str, BTreeMap<u32, Entry>> = BTreeMap::new();
+        for (path, entry) in read {
+            by_folder.entry(path.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default().insert(entry.at, entry);
+        }
+        for (folder, read) in by_folder {
+            if let Some(dir) = self.dirs.get_mut(folder) {
+                dir.rows = dir.rows.iter().map(|entry| read.get(&entry.at).copied().unwrap_or(entry)).collect();
+                self.changed = true;
+            }
+        }
         Ok(())
     }
 }

@@ -1,24 +1,17 @@
 //! Folders as they are now: names again only where the folder's stat changed, one stat a file, on all cores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
+use super::rows::{Entry, Kind, Rows, Stamp};
 use super::{OWN, RACY, Reach, join};
-
-/// What a stat says of the content: if it is the same, so is the content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
-    pub(super) modified: u64,
-    pub(super) changed: u64,
-    pub(super) inode: u64,
-}
 
 impl Stamp {
     fn of(stat: &Stat) -> Self {
@@ -31,32 +24,6 @@ impl Stamp {
             inode: stat.st_ino,
         }
     }
-
-    /// The younger of its two times.
-    pub(super) fn newest(&self) -> u64 {
-        self.modified.max(self.changed)
-    }
-
-    pub(super) fn bytes(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        for (slot, value) in bytes.chunks_exact_mut(8).zip([self.size, self.modified, self.changed, self.inode]) {
-            slot.copy_from_slice(&value.to_le_bytes());
-        }
-        bytes
-    }
-}
-
-/// What a name of a folder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A file, or a link to one.
-    File,
-    /// A file that may be executed.
-    Program,
-    /// A folder.
-    Folder,
-    /// Anything else: a socket, a link to a folder or to nothing.
-    Other,
 }
 
 impl Kind {
@@ -70,38 +37,19 @@ impl Kind {
     }
 }
 
-/// A name of a folder.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// Where its name begins among those of its folder, and how long it is.
-    pub(super) at: u32,
-    pub(super) length: u16,
-    pub(super) kind: Kind,
-    pub(super) stamp: Stamp,
-    /// Of the content; none before somebody wanted it.
-    pub(super) hash: Option<[u8; 32]>,
-    /// It was read so soon after it was written that another write might not show.
-    pub(super) is_racy: bool,
-}
-
 /// A folder: its names one after the other, sorted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dir {
     pub(super) stamp: Stamp,
     pub(super) names: String,
-    pub(super) entries: Vec<Entry>,
+    pub(super) rows: Rows,
     /// It could not be opened or listed as a whole, or holds a name that is not UTF-8.
     pub(super) unseen: bool,
 }
 
-/// A name by its place.
-pub(super) fn name<'n>(names: &'n str, entry: &Entry) -> &'n str {
-    &names[entry.at as usize..entry.at as usize + usize::from(entry.length)]
-}
-
 impl Dir {
     pub(super) fn name(&self, entry: &Entry) -> &str {
-        name(&self.names, entry)
+        &self.names[entry.at as usize..entry.at as usize + usize::from(entry.length)]
     }
 }
 
@@ -112,36 +60,32 @@ pub(super) fn hash(path: &Path) -> io::Result<[u8; 32]> {
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// Every wanted folder (with all below it, where that is wanted) as it is now, and whether anything differs from what was known.
-pub(super) fn walk(root: &Path, wanted: &[Reach], known: &BTreeMap<String, Dir>, now: u64) -> (BTreeMap<String, Dir>, bool) {
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8);
-    let mut found = BTreeMap::new();
-    let mut changed = false;
+/// Does the same to each of many things, on all cores; gives what came of them in any order.
+pub(super) fn spread<'t, T: Sync, R: Send>(all: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    // Who is free takes the next one: a heavy one, or a core that others use too, holds up nobody else.
+    let turn = || -> Vec<R> { std::iter::from_fn(|| all.get(next.fetch_add(1, Ordering::Relaxed))).map(&work).collect() };
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8).min(all.len());
+    std::thread::scope(|scope| {
+        // Where no thread starts, this one does the rest.
+        let others: Vec<_> = (1..threads).map_while(|_| std::thread::Builder::new().name("inputs".to_owned()).spawn_scoped(scope, turn).ok()).collect();
+        let own = turn();
+        let others = others.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        own.into_iter().chain(others).collect()
+    })
+}
+
+/// Every wanted folder (with all below it, where that is wanted) that there is now, and those in which something differs from what was known.
+pub(super) fn walk(root: &Path, wanted: &[Reach], known: &BTreeMap<String, Dir>, now: u64) -> (BTreeSet<String>, Vec<(String, Dir)>) {
+    let (mut found, mut changed) = (BTreeSet::new(), Vec::new());
     let mut level: Vec<Reach> = wanted.to_vec();
     while !level.is_empty() {
-        // Neighbours go to different threads, so that a heavy corner of the tree is shared.
-        let part = |thread: usize, level: &[Reach]| -> Vec<Seen> {
-            level.iter().skip(thread).step_by(threads).filter_map(|reach| Seen::of(root, reach, known.get(&reach.folder), now)).collect()
-        };
-        let seen: Vec<Seen> = if level.len() == 1 {
-            part(0, &level)
-        } else {
-            std::thread::scope(|scope| {
-                let (level, part) = (&level[..], &part);
-                let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || part(thread, level))).collect();
-                let own = part(0, level);
-                let others = others.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-                own.into_iter().chain(others).collect()
-            })
-        };
+        let seen: Vec<Seen> = spread(&level, |reach| Seen::of(root, reach, known.get(&reach.folder), now)).into_iter().flatten().collect();
         level = Vec::new();
         for one in seen {
-            changed |= one.changed;
-            if one.reach.deep {
-                let below = one.dir.entries.iter().filter(|entry| entry.kind == Kind::Folder).map(|entry| one.dir.name(entry));
-                level.extend(below.filter(|name| !OWN.contains(name)).map(|name| Reach { folder: join(&one.reach.folder, name), deep: true }));
-            }
-            found.insert(one.reach.folder, one.dir);
+            level.extend(one.below.into_iter().map(|folder| Reach { folder, deep: true }));
+            changed.extend(one.changed.map(|dir| (one.folder.clone(), dir)));
+            found.insert(one.folder);
         }
     }
     (found, changed)
@@ -149,9 +93,11 @@ pub(super) fn walk(root: &Path, wanted: &[Reach], known: &BTreeMap<String, Dir>,
 
 /// A folder that was looked at.
 struct Seen {
-    reach: Reach,
-    dir: Dir,
-    changed: bool,
+    folder: String,
+    /// What it is now, where that is not what was known.
+    changed: Option<Dir>,
+    /// Folders in it that are to be looked at too.
+    below: Vec<String>,
 }
 
 impl Seen {
@@ -162,33 +108,39 @@ impl Seen {
         let (handle, stamp) = match opened.and_then(|handle| rustix::fs::fstat(&handle).map(|stat| (handle, Stamp::of(&stat)))) {
             Ok(found) => found,
             Err(Errno::NOENT | Errno::NOTDIR) => return None,
-            Err(_) => return Some(Self { reach: reach.clone(), dir: Dir { unseen: true, ..Dir::default() }, changed: true }),
+            Err(_) => return Some(Self { folder: reach.folder.clone(), changed: Some(Dir { unseen: true, ..Dir::default() }), below: Vec::new() }),
         };
-        let same = known.filter(|dir| dir.stamp == stamp);
-        let mut dir = match same {
-            Some(dir) => dir.clone(),
-            None => Dir { stamp, ..names(&handle) },
-        };
-        let mut changed = same.is_none();
-        for index in 0..dir.entries.len() {
-            let entry = dir.entries[index].clone();
-            let before = match same {
-                Some(dir) => dir.entries.get(index),
-                None => known.and_then(|known| find(known, dir.name(&entry))),
-            };
-            let fresh = look(&handle, dir.name(&entry), &entry, before);
-            changed |= before.is_none_or(|before| before.stamp != fresh.stamp || before.kind != fresh.kind);
-            dir.entries[index] = fresh;
-        }
-        if dir.unseen || stamp.newest().saturating_add(RACY) > now {
-            dir.stamp = Stamp::default(); // its names are read again next time
-        }
-        Some(Self { reach: reach.clone(), dir, changed })
+        let is_racy = stamp.newest().saturating_add(RACY) > now;
+        let same = known.filter(|dir| dir.stamp == stamp && !is_racy);
+        let changed =
+            if let Some(dir) = same { rows(&handle, dir).map(|rows| Dir { rows, ..dir.clone() }) } else { Some(listed(&handle, stamp, known, is_racy)) };
+        let below = changed.as_ref().or(same).filter(|_| reach.deep).into_iter().flat_map(|dir| {
+            let folders = dir.rows.iter().filter(|entry| entry.kind == Kind::Folder).map(|entry| dir.name(&entry));
+            folders.filter(|name| !OWN.contains(name)).map(|name| join(&reach.folder, name))
+        });
+        Some(Self { folder: reach.folder.clone(), below: below.collect(), changed })
     }
 }
 
+/// A folder whose names are read.
+fn listed(handle: &OwnedFd, stamp: Stamp, known: Option<&Dir>, is_racy: bool) -> Dir {
+    let dir = names(handle);
+    let look = |entry: Entry| look(handle, dir.name(&entry), entry, known.and_then(|known| find(known, dir.name(&entry))));
+    let rows = dir.rows.iter().map(look).collect();
+    // Without a stamp its names are read again next time.
+    let stamp = if dir.unseen || is_racy { Stamp::default() } else { stamp };
+    Dir { stamp, rows, ..dir }
+}
+
+/// The rows of a folder whose names are known, if one of them is another one now.
+fn rows(handle: &OwnedFd, dir: &Dir) -> Option<Rows> {
+    let now = |entry: Entry| look(handle, dir.name(&entry), entry, Some(entry));
+    let same = dir.rows.iter().take_while(|entry| now(*entry) == *entry).count();
+    (same < dir.rows.len()).then(|| dir.rows.iter().take(same).chain(dir.rows.iter().skip(same).map(now)).collect())
+}
+
 /// One stat; the hash that is known stays where it is proven.
-fn look(handle: &OwnedFd, name: &str, entry: &Entry, before: Option<&Entry>) -> Entry {
+fn look(handle: &OwnedFd, name: &str, entry: Entry, before: Option<Entry>) -> Entry {
     let stat = rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW).and_then(|stat| {
         let is_link = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink;
         if !is_link {
@@ -199,16 +151,26 @@ fn look(handle: &OwnedFd, name: &str, entry: &Entry, before: Option<&Entry>) -> 
         let is_file = rustix::fs::FileType::from_raw_mode(target.st_mode) == rustix::fs::FileType::RegularFile;
         Ok(if is_file { target } else { stat })
     });
-    let Ok(stat) = stat else { return Entry { kind: Kind::Other, stamp: Stamp::default(), hash: None, is_racy: false, ..*entry } };
+    let Ok(stat) = stat else { return Entry { kind: Kind::Other, stamp: Stamp::default(), hash: None, is_racy: false, ..entry } };
     let (stamp, kind) = (Stamp::of(&stat), Kind::of(stat.st_mode));
     let proven = before.filter(|before| before.stamp == stamp && !before.is_racy);
     // What a folder's stat says changes with what is in it, which is looked at by itself.
     let stamp = if kind == Kind::Folder { Stamp::default() } else { stamp };
-    Entry { kind, stamp, hash: proven.and_then(|before| before.hash), is_racy: false, ..*entry }
+    Entry { kind, stamp, hash: proven.and_then(|before| before.hash), is_racy: false, ..entry }
 }
 
-fn find<'d>(dir: &'d Dir, name: &str) -> Option<&'d Entry> {
-    dir.entries.binary_search_by(|entry| dir.name(entry).cmp(name)).ok().map(|index| &dir.entries[index])
+fn find(dir: &Dir, name: &str) -> Option<Entry> {
+    let (mut low, mut high) = (0, dir.rows.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let entry = dir.rows.get(middle)?;
+        match dir.name(&entry).cmp(name) {
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Greater => high = middle,
+            std::cmp::Ordering::Equal => return Some(entry),
+        }
+    }
+    None
 }
 
 /// The names of a folder, sorted.
@@ -228,10 +190,12 @@ fn names(handle: &OwnedFd) -> Dir {
         Err(_) => dir.unseen = true,
     }
     all.sort_unstable();
-    for name in all {
-        let at = u32::try_from(dir.names.len()).unwrap_or(u32::MAX);
-        dir.names.push_str(&name);
-        dir.entries.push(Entry { at, length: name.len() as u16, kind: Kind::Other, stamp: Stamp::default(), hash: None, is_racy: false });
-    }
-    dir
+    let mut names = String::new();
+    let entry = |name: String| {
+        let at = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        names.push_str(&name);
+        Entry { at, length: name.len() as u16, kind: Kind::Other, stamp: Stamp::default(), hash: None, is_racy: false }
+    };
+    dir.rows = all.into_iter().map(entry).collect();
+    Dir { names, ..dir }
 }

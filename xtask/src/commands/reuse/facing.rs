@@ -11,7 +11,7 @@ use crate::config::{Config, Gate, Part, Service, StepRun};
 use crate::inputs::{Digest, Inputs};
 use crate::judge::Terms;
 use crate::model::NO_INPUTS;
-use crate::plan::Work;
+use crate::plan::{Plan, Work};
 use crate::postgres::binaries;
 use crate::process::spawn;
 use crate::reuse::{self, INPUTS, Kept, Parts, Subject, Told};
@@ -22,13 +22,13 @@ use crate::rundir::{RunDir, short};
 const VOLATILE: &[&str] = &["TERM", "GITHUB_", "RUNNER_", "XDG_RUNTIME_DIR", "XDG_SESSION_"];
 
 /// Every glob that somebody will ask for.
-pub(super) fn everything(here: Here<'_>) -> Vec<String> {
+pub(super) fn everything(config: &Config, plan: &Plan) -> Vec<String> {
     let mut all: BTreeSet<String> = BTreeSet::new();
-    for gate in here.plan.gates.iter().filter_map(|planned| here.config.gates.get(&planned.id)).filter(|gate| !gate.inputs.is_empty()) {
+    for gate in plan.gates.iter().filter_map(|planned| config.gates.get(&planned.id)).filter(|gate| !gate.inputs.is_empty()) {
         all.extend(gate.inputs.iter().chain(&gate.outputs).cloned());
-        all.extend(of_databases(here.config, gate));
-        for runtime in here.config.runtimes_of(gate) {
-            all.extend(of_runtime(here.config, &runtime));
+        all.extend(of_databases(config, gate));
+        for runtime in config.runtimes_of(gate) {
+            all.extend(of_runtime(config, &runtime));
         }
     }
     all.into_iter().collect()

@@ -1,0 +1,43 @@
+//! Digests that are known from before: each holds until something changes where its globs reach.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Digest, Reach};
+
+/// What a digest was asked of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asked {
+    pub(super) globs: Vec<String>,
+    pub(super) except: Vec<String>,
+}
+
+/// Digests by what they were asked of.
+#[derive(Debug, Default)]
+pub(super) struct Memo(BTreeMap<Asked, Digest>);
+
+impl Memo {
+    pub(super) fn get(&self, asked: &Asked) -> Option<&Digest> {
+        self.0.get(asked)
+    }
+
+    pub(super) fn keep(&mut self, asked: Asked, digest: Digest) {
+        self.0.insert(asked, digest);
+    }
+
+    /// Forgets every digest that can name something of these folders, or of folders that came or went with them.
+    pub(super) fn forget(&mut self, changed: &BTreeSet<&str>) {
+        let meets = |reach: Reach| {
+            let below = if reach.folder.is_empty() { String::new() } else { format!("{}/", reach.folder) };
+            changed.contains(&*reach.folder) || reach.deep && changed.range(&*below..).next().is_some_and(|next| next.starts_with(&below))
+        };
+        self.0.retain(|asked, _| !asked.globs.iter().any(|glob| meets(Reach::of(glob))));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Asked, &Digest)> {
+        self.0.iter()
+    }
+}
