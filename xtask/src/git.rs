@@ -8,6 +8,8 @@ pub use objects::{Changed, Entry, Fault, Git, short};
 
 use xshell::{Shell, cmd};
 
+use crate::beside::both;
+
 /// Commit, tree and digest of what is not committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -25,15 +27,13 @@ pub fn state(root: &Path) -> State {
         return State::default();
     }
     // All are asked at once: a run waits for them before its first gate and after its last.
-    let (named, changes, flags) = std::thread::scope(|scope| {
-        let changes = scope.spawn(|| git(root, &[&["status", "--porcelain=v1", "-z", "--untracked-files=normal", "--"], OWN].concat()));
-        let flags = scope.spawn(|| git(root, &["ls-files", "-v", "-z"]));
-        (git(root, &["rev-parse", "HEAD", "HEAD^{tree}"]), changes.join().ok().flatten(), flags.join().ok().flatten())
-    });
+    let changes = || git(root, &[&["status", "--porcelain=v1", "-z", "--untracked-files=normal", "--"], OWN].concat());
+    let flags = || git(root, &["ls-files", "-v", "-z"]);
+    let (changes, (flags, named)) = both(changes, || both(flags, || git(root, &["rev-parse", "HEAD", "HEAD^{tree}"])));
     let named = String::from_utf8_lossy(&named.unwrap_or_default()).trim().to_owned();
     let mut named = named.lines().map(str::to_owned);
     let (commit, tree) = (named.next(), named.next());
-    if flags.is_some_and(|flags| flags.split(|byte| *byte == 0).any(hides_changes)) {
+    if commit.is_some() && may_hide(flags.as_deref()) {
         return State { dirty: Git::new(root).hidden(commit.as_deref()), commit, tree };
     }
     if changes.is_some_and(|changes| changes.is_empty()) {
@@ -55,6 +55,11 @@ pub fn state(root: &Path) -> State {
 /// Everything but what this program keeps beside the source: sign-offs and trust are no part of what is gated.
 const OWN: &[&str] = &[".", ":(exclude).gates"];
 
+/// There may be changes that `git status` does not show: some entry hides its own, or nobody knows what the entries do.
+fn may_hide(flags: Option<&[u8]>) -> bool {
+    flags.is_none_or(|flags| flags.split(|byte| *byte == 0).any(hides_changes))
+}
+
 /// An entry of `ls-files -v` whose changes `git status` does not show: assumed unchanged (a small letter) or outside of the work tree.
 fn hides_changes(entry: &[u8]) -> bool {
     entry.first().is_some_and(|flag| flag.is_ascii_lowercase() || *flag == b'S')
@@ -67,4 +72,17 @@ fn git(root: &Path, args: &[&str]) -> Option<Vec<u8>> {
     // The caller's own git variables (in a hook, say) must not point us elsewhere.
     let command = cmd!(shell, "git {args...}").env_remove("GIT_DIR").env_remove("GIT_INDEX_FILE").env_remove("GIT_WORK_TREE");
     command.quiet().ignore_stderr().output().ok().map(|output| output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_hide;
+
+    #[test]
+    fn what_git_could_not_say_may_hide_something() {
+        assert!(!may_hide(Some(b"H a\0H b\0")) && !may_hide(Some(b"")));
+        assert!(may_hide(Some(b"H a\0h b\0")), "assumed unchanged");
+        assert!(may_hide(Some(b"S a\0H b\0")), "outside of the work tree");
+        assert!(may_hide(None));
+    }
 }

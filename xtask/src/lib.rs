@@ -2,6 +2,7 @@
 //! the law.
 
 // Layer 0: words and text.
+pub mod beside;
 pub mod mask;
 pub mod merge;
 pub mod model;

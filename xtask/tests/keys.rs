@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::key_criteria::criteria_rows;
+use crate::key_gates::{gate_rows, iterations, set_ups, slow};
 use crate::key_supplies::{database_rows, ready_rows, service_rows};
 use crate::quarantine::quarantine_rows;
 use crate::support::{Sandbox, tool};
@@ -43,41 +44,17 @@ pub(crate) fn log(sandbox: &Sandbox) -> String {
     sandbox.read(".gates/runs/latest/logs/g.1.log").trim().to_owned()
 }
 
-fn slow(sandbox: &Sandbox) -> String {
-    sandbox.run(&["gate", "p"]);
-    sandbox.events().iter().any(|event| matches!(event.kind, EventKind::ProcSlow { .. })).to_string()
-}
-
-fn iterations(sandbox: &Sandbox) -> String {
-    sandbox.run(&["gate", "p"]);
-    sandbox.report()["gates"][0]["runs"].to_string()
-}
-
-/// A gate that can be split.
-const SPLIT: &str = "run = ['sh', '-c', 'echo \"$0\"', '{junit} {shard.index}']";
-
-fn machines(sandbox: &Sandbox) -> String {
-    let told = sandbox.run(&["plan", "p", "--shards", "2", "--format", "json"]);
-    let plan: serde_json::Value = serde_json::from_str(&told.stdout).unwrap_or_default();
-    plan["shards"].as_array().map_or(0, Vec::len).to_string()
-}
-
-fn explained(sandbox: &Sandbox) -> String {
+pub(crate) fn explained(sandbox: &Sandbox) -> String {
     let text = sandbox.run(&["explain", "g"]).stdout;
     ["alpha", "omega"].into_iter().find(|word| text.contains(word)).unwrap_or("neither").to_owned()
 }
 
-fn listed(sandbox: &Sandbox) -> String {
+pub(crate) fn listed(sandbox: &Sandbox) -> String {
     let text = sandbox.run(&["list"]).stdout;
     ["alpha", "omega"].into_iter().find(|word| text.contains(word)).unwrap_or("neither").to_owned()
 }
 
-fn kept(sandbox: &Sandbox) -> String {
-    sandbox.run(&["gate", "p"]);
-    sandbox.files(".gates/runs").len().to_string()
-}
-
-fn started(sandbox: &Sandbox) -> String {
+pub(crate) fn started(sandbox: &Sandbox) -> String {
     sandbox.run(&["gate", "p"]);
     let names = sandbox.events().into_iter().filter_map(|event| match event.kind {
         EventKind::JobStarted { job, .. } => Some(job.gate),
@@ -87,12 +64,12 @@ fn started(sandbox: &Sandbox) -> String {
 }
 
 /// Stubborn for a moment: says `late` if it is left the time.
-const LATE: &str = "shell = 'trap \"sleep 1.5; echo late; exit 0\" TERM; sleep 30 & wait || true; wait'\ntimeout = '1500ms'";
-const NAP: &str = "run = ['sleep', '1.5']";
-const FLOOD: &str = "shell = 'head -c 9000 /dev/zero'";
+pub(crate) const LATE: &str = "shell = 'trap \"sleep 1.5; echo late; exit 0\" TERM; sleep 30 & wait || true; wait'\ntimeout = '1500ms'";
+pub(crate) const NAP: &str = "run = ['sleep', '1.5']";
+pub(crate) const FLOOD: &str = "shell = 'head -c 9000 /dev/zero'";
 
 /// Two gates that must meet: each waits for the other at a fifo, so they pass only side by side.
-fn meet(front: &str, body: &str) -> String {
+pub(crate) fn meet(front: &str, body: &str) -> String {
     let script = |own: &str| format!("[gate.{own}]\nowner = 'me'\nrun = ['sh', 'meet.sh', '{own}']\ntimeout = '5s'\ngrace = '100ms'\n{body}\n");
     format!("{HEAD}[profile.local]\njobs = 2\n{front}\n[phase.p]\ngates = ['a', 'b']\n{}{}", script("a"), script("b"))
 }
@@ -111,21 +88,6 @@ pub(crate) fn py(runtime: &str, gate: &str) -> String {
 fn made(sandbox: &Sandbox) -> String {
     sandbox.run(&["gate", "p"]);
     ["made", "sub/made"].into_iter().filter(|name| sandbox.path(name).exists()).collect::<Vec<_>>().join(" ")
-}
-
-/// Runs, changes the lock file, runs again: how often the set-up ran.
-fn set_ups(sandbox: &Sandbox) -> String {
-    sandbox.run(&["gate", "p"]);
-    sandbox.write("lock", "changed");
-    sandbox.run(&["gate", "p"]);
-    std::fs::read_to_string(sandbox.path("made")).unwrap_or_default().lines().count().to_string()
-}
-
-const CASES: &str = "shell = 'echo \"<testsuite><testcase name=\\\"a\\\"/><testcase name=\\\"b\\\"><skipped/></testcase></testsuite>\" > $GATE_JUNIT'";
-const SKIPS: &str = "skips = [{ match = 'b', reason = 'alpha', owner = 'me' }]";
-
-fn expecting(expect: &str) -> String {
-    g(&format!("{CASES}\nexpect = {{ {expect} }}"))
 }
 
 pub(crate) fn step(body: &str) -> String {
@@ -202,84 +164,6 @@ fn runtime_rows() -> Vec<Row> {
             py("env = { FROM_RUNTIME = 'given' }", "shell = 'echo ${FROM_RUNTIME:-}'"),
             log,
             ("", "given"),
-        ),
-    ]
-}
-
-fn gate_rows() -> Vec<Row> {
-    let ok = "run = ['true']";
-    vec![
-        row("gate.*.title", g(&format!("{ok}\ntitle = 'alpha'")), g(&format!("{ok}\ntitle = 'omega'")), explained, ("alpha", "omega")),
-        row("gate.*.owner", g(ok).replace("'me'", "'alpha'"), g(ok).replace("'me'", "'omega'"), listed, ("alpha", "omega")),
-        row("gate.*.run", g(ok), g("run = ['false']"), exit, ("0", "1")),
-        row("gate.*.shell", g("shell = 'exit 0'"), g("shell = 'exit 4'"), exit, ("0", "1")),
-        row("gate.*.check", g(ok), g("check = 'pins'"), exit, ("0", "1")),
-        row("gate.*.with", g("check = 'pins'"), g("check = 'pins'\nwith = { exclude = ['README.md'] }"), exit, ("1", "0")),
-        row("gate.*.exit", g("shell = 'exit 4'"), g("shell = 'exit 4'\nexit = [0, 4]"), exit, ("1", "0")),
-        row("gate.*.tool", g("run = ['echo', 'a', '{tool.args}']"), g("run = ['echo', 'a', '{tool.args}']\ntool = 'playwright'"), exit, ("2", "70")),
-        row(
-            "gate.*.steps.tool",
-            g("steps = [{ run = ['true', '{tool.args}'] }]"),
-            g("steps = [{ run = ['true', '{tool.args}'], tool = 'vitest' }]"),
-            exit,
-            ("2", "70"),
-        ),
-        row("gate.*.cwd", g("run = ['ls']\ncwd = 'bin'"), g("run = ['ls']\ncwd = 'sub'"), log, ("own-tool", "file")),
-        row("gate.*.env", g("shell = 'echo ${A:-}'"), g("shell = 'echo ${A:-}'\nenv = { A = 'given' }"), log, ("", "given")),
-        row("gate.*.timeout", g(NAP), g(&format!("{NAP}\ntimeout = '50ms'")), exit, ("0", "1")),
-        row("gate.*.steps", step("run = ['echo', 'a']"), format!("{}[[gate.g.steps]]\nrun = ['echo', 'b']\n", step("run = ['echo', 'a']")), log, ("a", "a\nb")),
-        row(
-            "gate.*.runtimes",
-            py("bin = ['bin']", "run = ['own-tool']").replace("runtimes = ['py']", ""),
-            py("bin = ['bin']", "run = ['own-tool']"),
-            exit,
-            ("70", "0"),
-        ),
-        row("gate.*.secrets", g("shell = 'echo ${PASS_ME:-}'"), g("shell = 'echo ${PASS_ME:-}'\nsecrets = ['PASS_ME']"), log, ("", "***")),
-        row(
-            "gate.*.needs",
-            format!("{}[gate.h]\nowner = 'me'\n{ok}\n", g(ok)),
-            format!("{}[gate.h]\nowner = 'me'\n{ok}\n", g(&format!("{ok}\nneeds = ['h']"))),
-            started,
-            ("g", "h g"),
-        ),
-        row("gate.*.locks", meet("[lock.x]", ""), meet("[lock.x]", "locks = ['x']"), exit, ("0", "1")),
-        row("gate.*.cpus", meet("", ""), meet("", "cpus = 2"), exit, ("0", "1")),
-        row("gate.*.tools", g(ok), g(&format!("{ok}\ntools = ['no-such-tool']")), exit, ("0", "3")),
-        row("gate.*.missing", g(&format!("{ok}\ntools = ['no-such-tool']")), g(&format!("{ok}\ntools = ['no-such-tool']\nmissing = 'skip'")), exit, ("3", "4")),
-        row("gate.*.advisory", g("run = ['false']"), g("run = ['false']\nadvisory = true"), exit, ("1", "4")),
-        row("gate.*.slow-after", g(NAP), g(&format!("{NAP}\nslow-after = '50ms'")), slow, ("false", "true")),
-        row("gate.*.grace", g(&format!("{LATE}\ngrace = '30s'")), g(&format!("{LATE}\ngrace = '50ms'")), log, ("late", "")),
-        row("gate.*.log-max", g(FLOOD), g(&format!("{FLOOD}\nlog-max = '1KiB'")), exit, ("0", "1")),
-        row("gate.*.runs", g(ok), g(&format!("{ok}\nruns = 2")), iterations, ("1", "2")),
-        row("gate.*.junit", g(ok), g(&format!("{ok}\njunit = ['absent.xml']")), exit, ("0", "70")),
-        row("gate.*.shards", g(SPLIT), g(&format!("{SPLIT}\nshards = 2")), machines, ("1", "2")),
-        row("gate.*.artifacts", g(ok), g(&format!("{ok}\nartifacts = ['sub/*']")), kept, ("7", "8")),
-        row("gate.*.expect.min-tests", expecting(SKIPS), expecting(&format!("min-tests = 2, {SKIPS}")), exit, ("0", "1")),
-        row("gate.*.expect.cases", expecting(SKIPS), expecting(&format!("{SKIPS}, cases = [{{ match = 'z' }}]")), exit, ("0", "1")),
-        row(
-            "gate.*.expect.cases.match",
-            expecting(&format!("{SKIPS}, cases = [{{ match = 'a' }}]")),
-            expecting(&format!("{SKIPS}, cases = [{{ match = 'z' }}]")),
-            exit,
-            ("0", "1"),
-        ),
-        row(
-            "gate.*.expect.cases.min",
-            expecting(&format!("{SKIPS}, cases = [{{ match = '*' }}]")),
-            expecting(&format!("{SKIPS}, cases = [{{ match = '*', min = 3 }}]")),
-            exit,
-            ("0", "1"),
-        ),
-        row("gate.*.expect.skips", expecting(SKIPS), expecting("skips = []"), exit, ("0", "1")),
-        row("gate.*.expect.skips.match", expecting(SKIPS), expecting(&SKIPS.replace("'b'", "'c'")), exit, ("0", "1")),
-        row("gate.*.expect.skips.reason", expecting(SKIPS), expecting(&SKIPS.replace("'alpha'", "'omega'")), explained, ("alpha", "omega")),
-        row(
-            "gate.*.expect.skips.owner",
-            expecting(&SKIPS.replace("'alpha'", "'x'").replace("'me'", "'alpha'")),
-            expecting(&SKIPS.replace("'alpha'", "'x'").replace("'me'", "'omega'")),
-            explained,
-            ("alpha", "omega"),
         ),
     ]
 }
@@ -394,11 +278,6 @@ fn every_key_of_top_tables_changes_something() {
 #[test]
 fn every_key_of_runtimes_changes_something() {
     check(runtime_rows());
-}
-
-#[test]
-fn every_key_of_gates_changes_something() {
-    check(gate_rows());
 }
 
 #[test]

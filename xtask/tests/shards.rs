@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::support::{Sandbox, demo_tool};
+use crate::support::Sandbox;
 use xtask::model::{Outcome, Part};
 use xtask::plan::shard::{PlannedShard, ShardPlan};
 
@@ -29,7 +29,7 @@ echo '</testsuite></testsuites>'
 [ -z "$bad" ]
 "#;
 
-const GATES: &str = r#"
+pub(crate) const GATES: &str = r#"
 schema = 1
 [phase.early]
 gates = ["e"]
@@ -60,10 +60,10 @@ run = ["true"]
 "#;
 
 /// Where a run lies, and where a merge is to look.
-const UP: &str = ".gates/up";
+pub(crate) const UP: &str = ".gates/up";
 const PLAN: &str = ".gates/plan.json";
 
-fn repository(gates: &str, red: &str, flaky: &str) -> Sandbox {
+pub(crate) fn repository(gates: &str, red: &str, flaky: &str) -> Sandbox {
     let sandbox = Sandbox::new(gates);
     sandbox.write("suite.sh", SUITE);
     sandbox.write("red", red);
@@ -72,13 +72,13 @@ fn repository(gates: &str, red: &str, flaky: &str) -> Sandbox {
     sandbox
 }
 
-fn plan(sandbox: &Sandbox, args: &[&str]) -> ShardPlan {
+pub(crate) fn plan(sandbox: &Sandbox, args: &[&str]) -> ShardPlan {
     sandbox.run(&[&["plan", "p", "--out", PLAN, "--format", "json"], args].concat()).exits(0);
     ShardPlan::parse(&std::fs::read(sandbox.path(PLAN)).expect("written")).expect("a plan")
 }
 
 /// Runs a shard, and puts what it left where the merge looks.
-fn deliver(sandbox: &Sandbox, shard: &str, attempt: &str) -> PathBuf {
+pub(crate) fn deliver(sandbox: &Sandbox, shard: &str, attempt: &str) -> PathBuf {
     sandbox.run(&["gate", "--shard", shard, "--plan", PLAN, "--attempt", attempt]);
     let run = std::fs::canonicalize(sandbox.path(".gates/runs/latest")).expect("a run");
     let to = sandbox.path(UP).join(format!("{shard}-{attempt}")).join(run.file_name().expect("an id"));
@@ -94,7 +94,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-fn merge(sandbox: &Sandbox) -> crate::support::Transcript {
+pub(crate) fn merge(sandbox: &Sandbox) -> crate::support::Transcript {
     sandbox.run(&["merge", "--plan", PLAN, UP])
 }
 
@@ -298,44 +298,6 @@ fn the_newest_attempt_counts_and_the_history_knows_all() {
 }
 
 #[test]
-fn counts_are_judged_when_all_parts_are_there() {
-    let with = |cases: &str, expect: &str| {
-        let gates = format!(
-            "schema = 1\n[phase.p]\ngates = ['t']\n[gate.t]\nowner = 'me'\nshards = 4\nrun = ['sh', 'suite.sh', '{{junit}}', '{{shard.index}}', '{{shard.total}}', '{cases}', 't']\n{expect}"
-        );
-        let sandbox = repository(&gates, "", "");
-        for shard in &plan(&sandbox, &["--shards", "4"]).shards {
-            deliver(&sandbox, &shard.id, "1");
-        }
-        merge(&sandbox)
-    };
-    with("8", "expect = { min-tests = 8 }").exits(0);
-    with("8", "expect = { min-tests = 9 }").exits(1).says("8 cases ran, expect.min-tests is 9");
-    with("8", "expect = { min-tests = 8, cases = [{ match = 's::case 1?', min = 1 }] }").exits(1).says("0 cases match");
-    with("3", "").exits(70).says("part 4/4 holds no case");
-}
-
-#[test]
-fn cases_of_the_baseline_are_looked_for_in_all_parts() {
-    let sandbox = repository(GATES, "", "");
-    sandbox.run(&["gate", "p"]).exits(0);
-    sandbox.run(&["baseline", "accept", "t"]).exits(0);
-    sandbox.commit();
-    for shard in &plan(&sandbox, &["--shards", "3"]).shards {
-        deliver(&sandbox, &shard.id, "1");
-    }
-    merge(&sandbox).exits(0);
-    let baseline = sandbox.read("gates.baseline");
-    sandbox.write("gates.baseline", &baseline.replace("s::case 8", "s::case 8\ns::case 99"));
-    sandbox.commit();
-    std::fs::remove_dir_all(sandbox.path(UP)).expect("there");
-    for shard in &plan(&sandbox, &["--shards", "3"]).shards {
-        deliver(&sandbox, &shard.id, "1");
-    }
-    merge(&sandbox).exits(1).says("1 case of gates.baseline missing: s::case 99");
-}
-
-#[test]
 fn a_plan_without_work_has_one_row_and_is_never_green() {
     let sandbox = repository("schema = 1\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n", "", "");
     let told = sandbox.run(&["plan", "p", "--skip", "a", "--shards", "auto", "--format", "github-matrix", "--out", PLAN]).exits(0);
@@ -361,131 +323,4 @@ fn machines_are_filled_by_the_times_of_earlier_runs() {
     fresh.write(".gates/history.json", &export);
     fresh.run(&["history", "import", ".gates/history.json"]).exits(0);
     assert!(alone(&plan(&fresh, &["--shards", "2"])));
-}
-
-#[test]
-fn real_pytest_and_vitest_run_their_parts() {
-    let mut sandbox = repository(
-        "schema = 1\n[phase.p]\ngates = ['py', 'js']\n[gate.py]\nowner = 'me'\ntool = 'pytest'\nrun = ['pytest', '-q', '-p', 'no:cacheprovider', '{tool.args}']\nenv = { PYTHONDONTWRITEBYTECODE = '1' }\nshards = 3\nexpect = { min-tests = 7 }\n\
-         [gate.js]\nowner = 'me'\ntool = 'vitest'\nrun = ['vitest', 'run', '{tool.args}']\nshards = 3\nexpect = { min-tests = 3 }\n",
-        "",
-        "",
-    );
-    for tool in ["demo/backend/.venv/bin/pytest", "demo/frontend/node_modules/.bin/vitest"].map(demo_tool) {
-        sandbox.put_first_on_path(&std::path::Path::new(&tool).parent().expect("a folder").display().to_string());
-    }
-    let modules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("demo/frontend/node_modules");
-    std::os::unix::fs::symlink(modules, sandbox.path("node_modules")).expect("linked");
-    for (file, tests) in [("test_a.py", 3), ("test_b.py", 2), ("test_c.py", 2)] {
-        let text: Vec<String> = (0..tests).map(|number| format!("def test_{number}():\n    pass\n")).collect();
-        sandbox.write(file, &text.concat());
-    }
-    for file in ["a", "b", "c"] {
-        sandbox.write(&format!("{file}.test.js"), "import { expect, it } from 'vitest'\nit('works', () => expect(1).toBe(1))\n");
-    }
-    sandbox.commit();
-    for shard in &plan(&sandbox, &["--shards", "3"]).shards {
-        deliver(&sandbox, &shard.id, "1");
-    }
-    merge(&sandbox).exits(0);
-    assert_eq!(sandbox.junit().1.tests, 10, "each once");
-}
-
-#[test]
-fn a_workflow_that_does_not_agree_with_gates_toml_is_told_with_the_line() {
-    let gates = "schema = 1\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n";
-    let sandbox = repository(gates, "", "");
-    sandbox.run(&["ci", "check"]).exits(1).says("there is no .github/workflows/gates.yml").says("ci generate github PHASE");
-    sandbox.run(&["ci", "generate", "github", "q"]).exits(2).says("there is no phase `q`").says("known: p");
-    sandbox.run(&["ci", "generate", "github", "p", "--shards", "3", "--install", "pip install it's"]).exits(0);
-    sandbox.run(&["ci", "check"]).exits(0);
-    let file = ".github/workflows/gates.yml";
-    let text = sandbox.read(file);
-    assert!(text.contains("--shards 3 --format github-matrix") && text.contains("- run: 'pip install it''s'"), "{text}");
-    sandbox.write(file, &text.replace("fail-fast: false", "fail-fast: true"));
-    sandbox.run(&["ci", "check"]).exits(1).says("fail-fast: true").says("due:         fail-fast: false").says("hint: xtask ci generate github p");
-    sandbox.write(file, &text);
-    sandbox.write("gates.toml", &format!("{gates}runtimes = ['py']\n[runtime.py]\nkind = 'python'\npin = '.python-version'\n"));
-    sandbox.write(".python-version", "3.11\n");
-    sandbox.run(&["ci", "check"]).exits(1).says("setup-python");
-    sandbox.write(file, &text.lines().skip(2).collect::<Vec<_>>().join("\n"));
-    sandbox.run(&["ci", "check"]).exits(1).says("does not say how it was made");
-    let uploads = text.matches("upload-artifact@").count();
-    assert_eq!((uploads, text.matches("include-hidden-files: true").count()), (4, uploads), "what lies below .gates/ is hidden");
-}
-
-#[test]
-fn the_projects_own_workflow_agrees_with_its_gates() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let sandbox = repository("schema = 1\n[phase.p]\ngates = ['a']\n[gate.a]\nowner = 'me'\nrun = ['true']\n", "", "");
-    sandbox.run(&["-C", &root.display().to_string(), "ci", "check"]).exits(0);
-    for entry in std::fs::read_dir(root.join(".github/workflows")).expect("workflows").flatten() {
-        let text = std::fs::read_to_string(entry.path()).expect("readable");
-        let uploads = text.matches("upload-artifact@").count();
-        assert_eq!(text.matches("include-hidden-files: true").count(), uploads, "{}", entry.path().display());
-    }
-}
-
-/// In a job of GitHub Actions: annotations are few and say how many more there are, the page is short, and output acts on nothing.
-#[test]
-fn a_job_of_github_gets_annotations_and_a_page_within_their_limits() {
-    let mut sandbox = Sandbox::with_gate("run = ['sh', 'cases.sh', '{junit}']\n");
-    sandbox.write(
-        "cases.sh",
-        "{ echo '<testsuite name=\"s\">'; i=0; while [ $i -lt 5000 ]; do echo \"<testcase classname='s' name='case $i' file='src/a.py' line='$i'><failure message='no $i ::error::x'>src/a.py:$i: no</failure></testcase>\"; i=$((i+1)); done; echo '</testsuite>'; } > \"$1\"\n\
-         printf '::error::forged\\nmid ##[error]forged\\n'; exit 1\n",
-    );
-    sandbox.set("GITHUB_ACTIONS", "true");
-    let page = sandbox.path("page.md").display().to_string();
-    sandbox.set("GITHUB_STEP_SUMMARY", &page);
-    let told = sandbox.run(&["gate", "p"]).exits(1);
-    let lines: Vec<&str> = told.stderr.lines().collect();
-    let stop = lines.iter().position(|line| line.starts_with("::stop-commands::")).expect("commands are off before the output");
-    let word = lines[stop].trim_start_matches("::stop-commands::");
-    let resume = lines.iter().position(|line| *line == format!("::{word}::")).expect("and on again behind it");
-    let forged: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("forged")).collect();
-    assert!(word.len() == 32 && !forged.is_empty() && forged.iter().all(|at| (stop..resume).contains(at)), "{told}");
-    let errors: Vec<&&str> = lines.iter().filter(|line| line.starts_with("::error")).collect();
-    assert_eq!(errors.iter().filter(|line| !line.contains("forged")).count(), 10, "{errors:?}");
-    assert!(errors.iter().any(|line| line.contains("file=src/a.py,line=")), "{errors:?}");
-    assert!(errors.iter().any(|line| line.contains("4991 more")), "{errors:?}");
-    let page = sandbox.read("page.md");
-    assert!(page.len() < 900 << 10 && page.contains("5000 red cases") && page.contains("flaky 0"), "{} bytes", page.len());
-}
-
-#[test]
-fn what_parts_cannot_prove_together_is_broken() {
-    let gates = "schema = 1\n[phase.p]\ngates = ['t']\n[gate.t]\nowner = 'me'\nshards = 2\nrun = ['sh', 'suite.sh', '{junit}', '{shard.index}', '{shard.total}', '4', 't']\n";
-    let sandbox = repository(gates, "", "");
-    for shard in &plan(&sandbox, &["--shards", "2"]).shards {
-        deliver(&sandbox, &shard.id, "1");
-    }
-    merge(&sandbox).exits(0);
-    let log = sandbox.files(UP).into_iter().find(|file| file.ends_with("logs/t.1.log")).expect("a log");
-    std::fs::remove_file(&log).expect("there");
-    merge(&sandbox).exits(70).says("logs/t.1.log is missing");
-
-    // A number of one part would hide that of the other.
-    sandbox.write("measured.sh", "sh suite.sh \"$1\" \"$2\" \"$3\" 4 t\nprintf '{\"restart-loops\": 1}' > \"$GATE_OUT/measures.json\"\n");
-    let suite = sandbox.read("measured.sh");
-    let measured = gates
-        .replace("'suite.sh', '{junit}', '{shard.index}', '{shard.total}', '4', 't'", "'measured.sh', '{junit}', '{shard.index}', '{shard.total}', '{out}'");
-    let sandbox = repository(&measured, "", "");
-    sandbox.write("measured.sh", &suite);
-    sandbox.commit();
-    for shard in &plan(&sandbox, &["--shards", "2"]).shards {
-        deliver(&sandbox, &shard.id, "1");
-    }
-    merge(&sandbox).exits(70).says("a gate with numbers of its own cannot be split");
-
-    std::fs::remove_dir_all(sandbox.path(".git")).expect("there");
-    sandbox.run(&["plan", "p", "--shards", "2"]).exits(2).says("several machines need one commit");
-}
-
-#[test]
-fn words_behind_dashes_choose_among_the_cases() {
-    let gates = "schema = 1\n[phase.p]\ngates = ['t']\n[gate.t]\nowner = 'me'\nexpect = { min-tests = 5 }\nrun = ['sh', 'suite.sh', '{junit}', '1', '1']\n";
-    let sandbox = repository(gates, "", "");
-    sandbox.run(&["gate", "t", "--", "2", "t"]).exits(0);
-    sandbox.run(&["gate", "t", "--", "0", "t"]).exits(70).says("the report holds no case");
 }

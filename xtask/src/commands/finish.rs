@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Repository, remember};
+use crate::beside::both;
 use crate::evidence::{self, Manifest};
 use crate::history::Fault;
 use crate::journal;
@@ -55,11 +56,9 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof, history: Option<
     let record = record.settle();
     let sealed = sealed(run);
     let lesson = remember::lesson(&record, &cases);
-    let unlearned = std::thread::scope(|scope| {
-        let learning = history.map(|repository| scope.spawn(|| remember::remember(repository, &lesson).err()));
-        faults.extend(reports(run, &record, &cases, &sealed));
-        learning.and_then(|thread| thread.join().unwrap_or_default())
-    });
+    let learn = || history.and_then(|repository| remember::remember(repository, &lesson).err());
+    let (unlearned, unmade) = both(learn, || reports(run, &record, &cases, &sealed));
+    faults.extend(unmade);
     faults.extend(seal(run, &record, &sealed).err());
     // Read back: it was just made, or is named among the faults.
     let summary = std::fs::read_to_string(run.file("summary.md")).unwrap_or_default();
@@ -79,12 +78,9 @@ fn reports(run: &RunDir, record: &Record, cases: &Cases, sealed: &BTreeSet<Strin
         made.err().map(|cause| format!("failed to write {}: {cause}", format.file))
     };
     let (front, back) = due.split_at(due.len() / 2);
-    std::thread::scope(|scope| {
-        let beside = scope.spawn(|| front.iter().filter_map(|format| make(format)).collect::<Vec<_>>());
-        let own: Vec<String> = back.iter().filter_map(|format| make(format)).collect();
-        let beside = beside.join().unwrap_or_else(|_| vec!["failed to write the reports: a bug of this program".to_owned()]);
-        beside.into_iter().chain(own).collect()
-    })
+    let all = |formats: &[&Format]| -> Vec<String> { formats.iter().filter_map(|format| make(format)).collect() };
+    let (front, back) = both(|| all(front), || all(back));
+    [front, back].concat()
 }
 
 /// The reports of a run that is as it was sealed, file by file: it is shown as that, also by a newer version of this program.

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::beside::both;
 use crate::record::Record;
 use crate::rundir::{RunDir, write_atomic};
 
@@ -157,12 +158,8 @@ pub fn seal(run: &RunDir, record: &Record, finished_on: &str, run_uri: &str) -> 
         names.iter().map(one).collect()
     };
     // Two threads: a gate ends on its last byte, and the person waits.
-    let (front, back) = std::thread::scope(|scope| {
-        let back = scope.spawn(|| sealed(&names[half..]));
-        (sealed(&names[..half]), back.join())
-    });
-    let mut files = front?;
-    files.extend(back.map_err(|_| "a thread that reads files panicked".to_owned())??);
+    let (back, front) = both(|| sealed(&names[half..]), || sealed(&names[..half]));
+    let files = [front?, back?].concat();
     let manifest = Manifest {
         schema: 1,
         run: record.head.run.clone(),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::beside::spread;
 use cache::Cached;
 use memo::{Asked, Memo};
 use rows::{Entry, Kind};
@@ -234,7 +235,7 @@ impl Inputs {
             }
             missing.push((path, entry));
         }
-        let read = scan::spread(&missing, |(path, entry)| {
+        let read = spread(&missing, |(path, entry)| {
             let is_racy = entry.stamp.newest().saturating_add(RACY) > now;
             (path.as_str(), Entry { hash: scan::hash(&self.root.join(path)).ok(), is_racy, ..*entry })
         });

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
 use super::rows::{Entry, Kind, Rows, Stamp};
 use super::{OWN, RACY, Reach, join};
+use crate::beside::spread;
 
 impl Stamp {
     fn of(stat: &Stat) -> Self {
@@ -58,21 +58,6 @@ pub(super) fn hash(path: &Path) -> io::Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok(*hasher.finalize().as_bytes())
-}
-
-/// Does the same to each of many things, on all cores; gives what came of them in any order.
-pub(super) fn spread<'t, T: Sync, R: Send>(all: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    // Who is free takes the next one: a heavy one, or a core that others use too, holds up nobody else.
-    let turn = || -> Vec<R> { std::iter::from_fn(|| all.get(next.fetch_add(1, Ordering::Relaxed))).map(&work).collect() };
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8).min(all.len());
-    std::thread::scope(|scope| {
-        // Where no thread starts, this one does the rest.
-        let others: Vec<_> = (1..threads).map_while(|_| std::thread::Builder::new().name("inputs".to_owned()).spawn_scoped(scope, turn).ok()).collect();
-        let own = turn();
-        let others = others.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        own.into_iter().chain(others).collect()
-    })
 }
 
 /// Every wanted folder (with all below it, where that is wanted) that there is now, and those in which something differs from what was known.

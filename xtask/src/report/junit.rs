@@ -139,7 +139,8 @@ fn out_case(case: &CaseLine, gate: &PlannedGate, strict: bool) -> OutCase {
         properties.push(("gate.state".to_owned(), case.label().word().to_owned()));
         properties.push(("gate.upper95".to_owned(), format!("{:.4}", case.upper_bound())));
         properties.extend(case.category().map(|(category, _)| ("gate.category".to_owned(), category.word().to_owned())));
-        properties.extend(case.print().map(|print| ("gate.fingerprint".to_owned(), format!("{:016x}", print.cause))));
+        let prints = case.print().into_iter().flat_map(|print| [("gate.cause", print.cause), ("gate.fingerprint", print.place)]);
+        properties.extend(prints.map(|(name, print)| (name.to_owned(), format!("{print:016x}"))));
     }
     let place = detail.at.as_ref();
     properties.extend(case.detail().quarantine.iter().map(|id| ("gate.quarantine".to_owned(), id.clone())));
