@@ -1,13 +1,13 @@
 //! Processes that do not want to end: whatever happens to gate, runner or guard, nothing of them lives on.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-use crate::support::{Sandbox, end_of, read_fifo, tool};
+use crate::support::{Sandbox, end_of, read_fifo, tool, within};
 use xtask::event::EventKind;
 
 /// Ignores every polite signal, and so do its children: one in the same group, one in a group of its own, one in a session of
@@ -210,4 +210,45 @@ fn a_gate_has_memory_as_any_other_process() {
     let pattern = line.replace('\t', ".");
     let sandbox = Sandbox::with_gate(&format!("run = ['grep', '-qx', '{pattern}', '/proc/self/status']"));
     sandbox.run(&["gate", "p"]).exits(0);
+}
+
+/// The same command where so many processes and threads may be, of a user that has no others.
+fn with_threads(sandbox: &Sandbox, most: u32, args: &[&str]) -> std::process::Output {
+    let root = rustix::process::geteuid().is_root();
+    let (confined, user): (&str, Vec<String>) = if root {
+        let id = 60_000 + most;
+        std::os::unix::fs::chown(sandbox.root(), Some(id), Some(id)).expect("given away");
+        ("setpriv", vec![format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".into(), "--inh-caps=-all".into(), "--bounding-set=-all".into()])
+    } else {
+        ("unshare", vec!["--user".into(), "--map-root-user".into()])
+    };
+    let plain = sandbox.command(args);
+    let mut command = Command::new(tool(confined, "util-linux"));
+    command.args(user).arg(tool("prlimit", "util-linux")).arg(format!("--nproc={most}")).arg(sandbox.path("xtask")).args(plain.get_args());
+    command
+        .env_clear()
+        .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(sandbox.root())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts")
+}
+
+#[test]
+fn where_threads_run_out_it_is_told_and_nothing_hangs_or_passes() {
+    let mut told = Vec::new();
+    for most in 1..=13 {
+        let sandbox =
+            Sandbox::new("schema = 1\n[phase.p]\ngates = ['a', 'b']\n[gate.a]\nowner = 'me'\nrun = ['true']\n[gate.b]\nowner = 'me'\nrun = ['true']\n");
+        // Where this program was built, that user may not look.
+        std::fs::copy(env!("CARGO_BIN_EXE_xtask"), sandbox.path("xtask")).expect("copied");
+        let output = within("a run of few threads", move || with_threads(&sandbox, most, &["gate", "p"]));
+        told.push((most, output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    for (most, code, said) in &told {
+        let why = ["Resource temporarily unavailable", "PASS p"].map(|words| said.contains(words));
+        assert!(matches!((code, why), (Some(70), [true, false]) | (Some(0), [false, true])) && !said.contains("panicked"), "{most}: {code:?} {said}");
+    }
+    assert!(told.iter().any(|(_, _, said)| said.contains("failed to start a thread")), "no gate was without a thread: {told:?}");
+    assert_eq!((told[0].1, told[12].1), (Some(70), Some(0)), "{told:?}");
 }

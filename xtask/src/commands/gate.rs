@@ -50,7 +50,14 @@ pub(super) fn guarded(place: &Place, output: Output) -> anyhow::Result<Exit> {
     let spare = || noted_servers(&repository, &run).iter().filter_map(|(noted, _)| spared(noted)).collect();
     // A person who looks on may ask; a program that reads along is left alone.
     let keys = output == Output::Human && console::user_attended_stderr() && std::io::stdin().is_terminal();
-    let guarded = guard::guard(&args.collect::<Vec<OsString>>(), keys, spare).context("failed to start the runner")?;
+    let guarded = match guard::guard(&args.collect::<Vec<OsString>>(), keys, spare) {
+        Ok(guarded) => guarded,
+        // No fault of the command line: nothing was judged.
+        Err(cause) => {
+            say(&format!("error: failed to start the runner: {cause}"));
+            return Ok(Exit::Broken);
+        }
+    };
     for (noted, note) in noted_servers(&repository, &run).into_iter().filter(|(noted, _)| !noted.keep && noted.base.is_some()) {
         // Also what a server that was just being made has written since.
         noted.home().iter().for_each(Home::remove);
@@ -144,6 +151,20 @@ pub(super) fn wall() -> String {
     time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
+/// The loop's threads. Where one of them does not start, the runtime panics and then waits for it for ever: this process ends instead.
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "no journal is there yet, and unwinding would never end")]
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|panic| {
+        let why = panic.payload_as_str().unwrap_or("no reason is known");
+        say(&format!("error: failed to start the runtime: {why}\n  hint: see `ulimit -u`, or the limit of processes of this container"));
+        std::process::exit(i32::from(Exit::Broken.code()));
+    }));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    std::panic::set_hook(usual);
+    runtime
+}
+
 /// The runner: everything between the first event and the last line.
 pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Result<Exit> {
     guard::become_runner(guard_pid).context("failed to become the runner")?;
@@ -155,7 +176,7 @@ pub(super) fn runner(guard_pid: i32, run: &str, argv: &[OsString]) -> anyhow::Re
     };
     let repository = repository(&cli.place)?;
     let ambient = ambient();
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().context("failed to start the runtime")?;
+    let tokio = runtime().context("failed to start the runtime")?;
     let folder = repository.gates.create_run(run).with_context(|| format!("failed to create {}", repository.gates.run(run).path().display()))?;
     let journal = Journal::create(&folder.journal()).context("failed to create the journal")?;
     // Held until this process ends, so that pruning leaves a living run alone.

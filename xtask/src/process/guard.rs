@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -38,14 +38,18 @@ pub fn guard(args: &[OsString], keys: bool, spare: impl FnOnce() -> Vec<i32>) ->
         command.args(args).stdin(if keys { Stdio::piped() } else { Stdio::null() });
         // Threads of the runner hand big values to each other: what one frees goes back at once, for the others. Gates do not get it.
         command.env("MIMALLOC_PURGE_DELAY", "0");
+        // Who waits is there before there is a runner: one that nobody waits for would be left alone.
+        let (hand, given) = std::sync::mpsc::channel::<Child>();
+        let (told, mut ended) = tokio::sync::oneshot::channel();
+        let wait = move || given.recv().ok().and_then(|mut child| told.send(reap(&mut child)).ok());
+        std::thread::Builder::new().name("wait".to_owned()).spawn(wait)?;
         let mut child = command.spawn()?;
         if let Some(pipe) = child.stdin.take() {
-            // Not waited for: it ends with this process, or when the runner's end is gone.
-            std::thread::Builder::new().name("keys".to_owned()).spawn(move || hand_on(pipe))?;
+            // Not waited for: it ends with this process, or when the runner's end is gone. A run without keys is a run.
+            std::thread::Builder::new().name("keys".to_owned()).spawn(move || hand_on(pipe)).ok();
         }
         let pid = pid_of(&child);
-        let (told, mut ended) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new().name("wait".to_owned()).spawn(move || told.send(reap(&mut child)).ok())?;
+        hand.send(child).map_err(|_| io::Error::other("the waiting thread is gone"))?;
         let end = loop {
             tokio::select! {
                 end = &mut ended => break end.unwrap_or_else(|_| End::Unknown("the waiting thread is gone".to_owned())),

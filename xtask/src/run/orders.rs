@@ -64,6 +64,11 @@ impl Queue {
         lock(&self.orders).coming -= 1;
     }
 
+    /// An order that nobody has taken.
+    pub(super) fn withdraw(&self) -> Option<Order> {
+        lock(&self.orders).queued.pop_front()
+    }
+
     /// This thread will look for an order as soon as it has told the end of its task.
     pub(super) fn come(&self) {
         lock(&self.orders).coming += 1;
@@ -114,9 +119,12 @@ mod tests {
         assert_eq!((queue.push(install(3)), queue.push(install(4))), (Wanted::Nothing, Wanted::Thread), "one comes, and then nobody");
         assert_eq!((taken(&queue), taken(&queue)), (Some(3), Some(4)));
         assert_eq!(queue.push(install(5)), Wanted::Thread);
-        queue.did_not_start(); // it did not start
+        queue.did_not_start();
         queue.come();
         assert_eq!(taken(&queue), Some(5), "whoever comes next takes what is left");
+        assert_eq!(queue.push(install(6)), Wanted::Thread);
+        queue.did_not_start();
+        assert!(matches!(queue.withdraw(), Some(Order::Install(6, ..))) && queue.withdraw().is_none(), "where nobody comes it is taken back");
     }
 
     #[test]

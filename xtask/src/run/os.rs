@@ -16,9 +16,9 @@ use super::turns::Turns;
 use super::{attempt, environment, install};
 use crate::baseline::Baseline;
 use crate::config::Config;
-use crate::event::{EventKind, FoundBy};
+use crate::event::{EventKind, FoundBy, Installed};
 use crate::mask::Mask;
-use crate::model::{JobId, Part, StopCause};
+use crate::model::{AttemptFacts, JobId, Part, StopCause};
 use crate::pins::probe::Probes;
 use crate::pins::{Ambient, Interpreter};
 use crate::process::follow::{Depth, Follower};
@@ -227,7 +227,28 @@ impl Os {
         let spawned = std::thread::Builder::new().name("launch".to_owned()).spawn(move || serve(&queue, site, channel, follower));
         match spawned {
             Ok(_) => self.threads += 1,
-            Err(_) => self.queue.did_not_start(),
+            Err(cause) => {
+                self.queue.did_not_start();
+                // Whoever ends a task next takes the order; where nobody is there, nobody will.
+                if self.threads == 0 {
+                    self.refuse(&format!("failed to start a thread: {cause}"));
+                }
+            }
+        }
+    }
+
+    /// Tells that what was ordered cannot be done.
+    fn refuse(&self, why: &str) {
+        while let Some(order) = self.queue.withdraw() {
+            let told = match order {
+                Order::Attempt(task, ..) => {
+                    let facts = AttemptFacts { lost: Some(why.to_owned()), complete: true, ..AttemptFacts::default() };
+                    Told::Ended { task, facts: Box::new(facts) }
+                }
+                Order::Install(task, ..) => Told::Installed { task, result: Installed::Failed(why.to_owned()), runtime: None },
+                Order::Rest => continue,
+            };
+            self.channel.told.send(told).ok(); // a loop that is gone needs no tidings
         }
     }
 }
