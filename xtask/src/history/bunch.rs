@@ -12,6 +12,9 @@ const ROOM: usize = 256 << 10;
 /// Bytes that a bunch may claim to hold: a damaged one must not fill the memory.
 const MOST: usize = 1 << 30;
 
+/// Gives a case a row of its own: its gate and name, the iteration before its first, and its last where it is gone.
+pub(super) const ROW: &str = "INSERT INTO testcase (gate, name, since, until) VALUES (?1, ?2, ?3, ?4)";
+
 /// Bunches on their way from who packs them to who writes them.
 const AHEAD: usize = 4;
 
@@ -79,7 +82,7 @@ pub(super) fn part(connection: &Connection, gate: i64, until: Option<i64>, leave
     let mut statement = connection.prepare_cached("SELECT id FROM bunch WHERE gate = ?1 ORDER BY id")?;
     let bunches: Vec<i64> = statement.query_map([gate], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut find = connection.prepare_cached("SELECT since, names FROM bunch WHERE id = ?1")?;
-    let mut insert = connection.prepare_cached("INSERT INTO testcase (gate, name, since, until) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert = connection.prepare_cached(ROW)?;
     let (mut raw, mut rest) = (Vec::new(), Vec::new());
     for id in bunches {
         let Some((since, packed)) = find.query_row([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()? else { continue };

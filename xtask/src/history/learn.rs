@@ -54,7 +54,7 @@ impl Gate<'_> {
     fn count_cases(&mut self, lesson: &IterationLesson<'_>) -> rusqlite::Result<()> {
         let (names, last) = (&lesson.names, self.n - 1);
         let mut known = self.compare(names, last)?;
-        let mut insert = self.transaction.prepare_cached("INSERT INTO testcase (gate, name, since) VALUES (?1, ?2, ?3)")?;
+        let mut insert = self.transaction.prepare_cached(bunch::ROW)?;
         // Results mostly have the order of the names: then nothing is looked up.
         let told = || lesson.results.iter().map(|result| result.case.as_str());
         let mut results = told().peekable();
@@ -65,7 +65,7 @@ impl Gate<'_> {
         }
         for place in with_results {
             if !std::mem::replace(&mut known[place], true) {
-                insert.execute(params![self.id, names[place], last])?;
+                insert.execute(params![self.id, names[place], last, None::<i64>])?;
             }
         }
         bunch::add(self.transaction, self.id, last, names.iter().zip(known).filter(|(_, known)| !known).map(|(name, _)| *name))
@@ -126,7 +126,7 @@ impl Gate<'_> {
         }
         for name in missing {
             if !self.cases.contains_key(name) {
-                self.transaction.execute("INSERT INTO testcase (gate, name, since) VALUES (?1, ?2, ?3)", params![self.id, name, self.n - 1])?;
+                self.transaction.prepare_cached(bunch::ROW)?.execute(params![self.id, name, self.n - 1, None::<i64>])?;
                 self.cases.insert(name.to_owned(), self.transaction.last_insert_rowid());
             }
         }
