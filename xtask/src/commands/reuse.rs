@@ -287,6 +287,7 @@ impl Reuse {
     /// Keeps what passed and forgets what did not, when the verdicts are known. What cannot be written is not reused.
     pub(super) fn remember(mut self, record: &Record) {
         if self.candidates.is_empty() {
+            std::mem::forget(self.inputs); // the command ends with it, and giving it back takes time
             return; // what is kept stays as it is, with the runs that hold it
         }
         let now = now();

@@ -35,12 +35,11 @@ pub(super) fn encode(root: &Path, dirs: &BTreeMap<String, Dir>, memo: &Memo) -> 
     }
     number(&mut out, memo.len() as u64);
     for (asked, digest) in memo.iter() {
-        for list in [&asked.globs, &asked.except] {
-            number(&mut out, list.len() as u64);
-            for glob in list {
-                text(&mut out, glob);
-            }
+        number(&mut out, asked.globs.len() as u64);
+        for glob in &asked.globs {
+            text(&mut out, glob);
         }
+        out.extend(asked.except);
         text(&mut out, &digest.content);
         text(&mut out, &digest.stats);
         number(&mut out, digest.files);
@@ -69,7 +68,8 @@ pub(super) fn decode(root: &Path, bytes: Vec<u8>) -> Option<Cached> {
         cached.dirs.insert(folder, Dir { stamp, names, rows, unseen: false }); // what was not seen has no stamp, and is listed again
     }
     for _ in 0..take_number(&mut rest)? {
-        let [globs, except] = [take_list(&mut rest)?, take_list(&mut rest)?];
+        let globs = take_list(&mut rest)?;
+        let except = *take(&mut rest, DIGEST)?.first_chunk()?;
         let [content, stats] = [take_text(&mut rest)?, take_text(&mut rest)?];
         cached.memo.keep(Asked { globs, except }, Digest { content, stats, files: take_number(&mut rest)? });
     }

@@ -4,11 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Digest, Reach};
 
+/// Digests that are kept at once.
+const MOST: usize = 100_000;
+
 /// What a digest was asked of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asked {
     pub(super) globs: Vec<String>,
-    pub(super) except: Vec<String>,
+    /// BLAKE3 over what is left out: of a long chain of gates that is much, and where it reaches is within the globs.
+    pub(super) except: [u8; 32],
+}
+
+impl Asked {
+    pub(super) fn new(globs: &[String], except: &[String]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for glob in except {
+            hasher.update(&(glob.len() as u64).to_le_bytes());
+            hasher.update(glob.as_bytes());
+        }
+        Self { globs: globs.to_vec(), except: *hasher.finalize().as_bytes() }
+    }
 }
 
 /// Digests by what they were asked of.
@@ -21,6 +36,9 @@ impl Memo {
     }
 
     pub(super) fn keep(&mut self, asked: Asked, digest: Digest) {
+        if self.0.len() >= MOST {
+            self.0.clear(); // of other configurations, mostly
+        }
         self.0.insert(asked, digest);
     }
 

@@ -169,7 +169,7 @@ impl Inputs {
 
     /// The digest of the files that some globs name and some others do not, as they were at the last look; or the path that has none, and why.
     pub fn digest(&mut self, globs: &[String], except: &[String], now: u64) -> Result<Digest, String> {
-        let asked = Asked { globs: globs.to_vec(), except: except.to_vec() };
+        let asked = Asked::new(globs, except);
         if let Some(known) = self.memo.get(&asked) {
             return Ok(known.clone());
         }
