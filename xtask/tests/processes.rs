@@ -216,7 +216,7 @@ fn a_gate_has_memory_as_any_other_process() {
 fn with_threads(sandbox: &Sandbox, most: u32, args: &[&str]) -> std::process::Output {
     let root = rustix::process::geteuid().is_root();
     let (confined, user): (&str, Vec<String>) = if root {
-        let id = 60_000 + most;
+        let id = 20_000 + std::process::id() % 2000 * 16 + most;
         std::os::unix::fs::chown(sandbox.root(), Some(id), Some(id)).expect("given away");
         ("setpriv", vec![format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".into(), "--inh-caps=-all".into(), "--bounding-set=-all".into()])
     } else {
