@@ -1,10 +1,11 @@
-//! The stat cache as bytes: fixed fields one after the other and a digest at the end, because fifty thousand entries are to be read in
+//! The stat cache as bytes: fixed fields one after the other and a checksum at the end, because fifty thousand entries are to be read in
 //! a few milliseconds. What is damaged counts as empty.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::{Buf as _, Bytes};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::Digest;
 use super::memo::{Asked, Memo};
@@ -13,7 +14,8 @@ use super::scan::Dir;
 
 /// Version of this format.
 const MAGIC: &[u8; 8] = b"inputs\x00\x02";
-const DIGEST: usize = 32;
+/// Bytes of the checksum, XXH3: it finds damage, and against forgery none would help in a folder that the forger can write to.
+const CHECKSUM: usize = 16;
 
 /// What the file holds.
 #[derive(Debug, Default)]
@@ -44,15 +46,15 @@ pub(super) fn encode(root: &Path, dirs: &BTreeMap<String, Dir>, memo: &Memo) -> 
         text(&mut out, &digest.stats);
         number(&mut out, digest.files);
     }
-    let digest = blake3::hash(&out);
-    out.extend(digest.as_bytes());
+    let checksum = xxh3_128(&out);
+    out.extend(checksum.to_le_bytes());
     out
 }
 
 pub(super) fn decode(root: &Path, bytes: Vec<u8>) -> Option<Cached> {
     let mut rest = Bytes::from(bytes);
-    let digest = rest.split_off(rest.len().checked_sub(DIGEST)?);
-    if blake3::hash(&rest).as_bytes()[..] != digest[..] || take(&mut rest, MAGIC.len())? != MAGIC[..] {
+    let checksum = rest.split_off(rest.len().checked_sub(CHECKSUM)?);
+    if xxh3_128(&rest).to_le_bytes()[..] != checksum[..] || take(&mut rest, MAGIC.len())? != MAGIC[..] {
         return None;
     }
     if take_text(&mut rest)? != root.to_string_lossy() {
@@ -64,12 +66,12 @@ pub(super) fn decode(root: &Path, bytes: Vec<u8>) -> Option<Cached> {
         let stamp = Stamp::of_bytes(take(&mut rest, Stamp::SIZE)?.first_chunk()?);
         let names = take_text(&mut rest)?;
         let size = Rows::size(take_number(&mut rest)?)?;
-        let rows = Rows::of_bytes(take(&mut rest, size)?, &names)?;
+        let rows = Rows::of_bytes(take(&mut rest, size)?);
         cached.dirs.insert(folder, Dir { stamp, names, rows, unseen: false }); // what was not seen has no stamp, and is listed again
     }
     for _ in 0..take_number(&mut rest)? {
         let globs = take_list(&mut rest)?;
-        let except = *take(&mut rest, DIGEST)?.first_chunk()?;
+        let except = *take(&mut rest, blake3::OUT_LEN)?.first_chunk()?;
         let [content, stats] = [take_text(&mut rest)?, take_text(&mut rest)?];
         cached.memo.keep(Asked { globs, except }, Digest { content, stats, files: take_number(&mut rest)? });
     }

@@ -110,11 +110,9 @@ impl Entry {
 pub(super) struct Rows(Bytes);
 
 impl Rows {
-    /// Rows as they stand in a file. None where they are not whole or name something that is not among the names.
-    pub(super) fn of_bytes(bytes: Bytes, names: &str) -> Option<Self> {
-        let rows = Self(bytes);
-        let named = |entry: Entry| names.get(entry.at as usize..entry.at as usize + usize::from(entry.length)).is_some();
-        (rows.0.len().is_multiple_of(ROW) && rows.iter().all(named)).then_some(rows)
+    /// Rows as they stand in a file.
+    pub(super) fn of_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
     }
 
     /// Bytes of so many rows.

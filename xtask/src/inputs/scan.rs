@@ -49,7 +49,7 @@ pub(super) struct Dir {
 
 impl Dir {
     pub(super) fn name(&self, entry: &Entry) -> &str {
-        &self.names[entry.at as usize..entry.at as usize + usize::from(entry.length)]
+        self.names.get(entry.at as usize..entry.at as usize + usize::from(entry.length)).unwrap_or_default()
     }
 }
 
@@ -120,8 +120,15 @@ fn listed(handle: &OwnedFd, stamp: Stamp, known: Option<&Dir>, is_racy: bool) ->
 /// The rows of a folder whose names are known, if one of them is another one now.
 fn rows(handle: &OwnedFd, dir: &Dir) -> Option<Rows> {
     let now = |entry: Entry| look(handle, dir.name(&entry), entry, Some(entry));
-    let same = dir.rows.iter().take_while(|entry| now(*entry) == *entry).count();
+    let same = dir.rows.iter().take_while(|entry| is_plainly(handle, dir.name(entry), entry) || now(*entry) == *entry).count();
     (same < dir.rows.len()).then(|| dir.rows.iter().take(same).chain(dir.rows.iter().skip(same).map(now)).collect())
+}
+
+/// A file as it was known, without a second look.
+fn is_plainly(handle: &OwnedFd, name: &str, entry: &Entry) -> bool {
+    let is_file = matches!(entry.kind, Kind::File | Kind::Program) && !entry.is_racy;
+    is_file
+        && rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| Kind::of(stat.st_mode) == entry.kind && Stamp::of(&stat) == entry.stamp)
 }
 
 /// One stat; the hash that is known stays where it is proven.
