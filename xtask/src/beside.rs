@@ -3,16 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Does the first beside the second, and gives what came of both. A panic of either goes on in the caller.
-pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+/// Does the first beside the second, and gives what came of both. A panic of the first on its thread is for the caller to tell.
+pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (std::thread::Result<A>, B) {
     let slot = Mutex::new(Some(first));
-    let take = || slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let take = || slot.lock().unwrap_or_else(PoisonError::into_inner).take().expect("it is done once");
     std::thread::scope(|scope| {
-        let beside = std::thread::Builder::new().name("beside".to_owned()).spawn_scoped(scope, || take().map(|first| first())).ok();
+        let beside = std::thread::Builder::new().name("beside".to_owned()).spawn_scoped(scope, || take()());
         let own = second();
-        let there = beside.and_then(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        let there = there.unwrap_or_else(|| take().expect("what no thread took is there")());
-        (there, own)
+        (beside.map_or_else(|_| Ok(take()()), std::thread::ScopedJoinHandle::join), own)
     })
 }
 
@@ -47,12 +45,13 @@ mod tests {
     #[test]
     fn both_are_done_and_each_can_wait_for_the_other() {
         let (told, heard) = std::sync::mpsc::channel();
-        assert_eq!(both(move || heard.recv(), move || told.send(7)), (Ok(7), Ok(())));
+        let (heard, told) = both(move || heard.recv(), move || told.send(7));
+        assert_eq!((heard.expect("no panic"), told), (Ok(7), Ok(())));
     }
 
     #[test]
-    #[should_panic(expected = "of the other")]
     fn a_panic_is_not_lost() {
-        both(|| panic!("of the other"), || ());
+        let (panicked, own) = both(|| panic!("on purpose"), || 7);
+        assert_eq!((panicked.is_err(), own), (true, 7));
     }
 }

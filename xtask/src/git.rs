@@ -30,6 +30,7 @@ pub fn state(root: &Path) -> State {
     let changes = || git(root, &[&["status", "--porcelain=v1", "-z", "--untracked-files=normal", "--"], OWN].concat());
     let flags = || git(root, &["ls-files", "-v", "-z"]);
     let (changes, (flags, named)) = both(changes, || both(flags, || git(root, &["rev-parse", "HEAD", "HEAD^{tree}"])));
+    let (changes, flags) = (changes.ok().flatten(), flags.ok().flatten());
     let named = String::from_utf8_lossy(&named.unwrap_or_default()).trim().to_owned();
     let mut named = named.lines().map(str::to_owned);
     let (commit, tree) = (named.next(), named.next());

@@ -58,6 +58,7 @@ pub(super) fn finish(run: &RunDir, program: &str, proof: Proof, history: Option<
     let lesson = remember::lesson(&record, &cases);
     let learn = || history.and_then(|repository| remember::remember(repository, &lesson).err());
     let (unlearned, unmade) = both(learn, || reports(run, &record, &cases, &sealed));
+    let unlearned = unlearned.unwrap_or_default();
     faults.extend(unmade);
     faults.extend(seal(run, &record, &sealed).err());
     // Read back: it was just made, or is named among the faults.
@@ -80,6 +81,7 @@ fn reports(run: &RunDir, record: &Record, cases: &Cases, sealed: &BTreeSet<Strin
     let (front, back) = due.split_at(due.len() / 2);
     let all = |formats: &[&Format]| -> Vec<String> { formats.iter().filter_map(|format| make(format)).collect() };
     let (front, back) = both(|| all(front), || all(back));
+    let front = front.unwrap_or_else(|_| vec!["failed to write the reports: a bug of this program".to_owned()]);
     [front, back].concat()
 }
 

@@ -128,7 +128,7 @@ pub(super) fn consider(here: Here<'_>, looking: Looking) -> (Reuse, Vec<Reused>,
     let held: BTreeSet<&String> = all.iter().filter_map(|gate| Some(&store.newest(gate)?.held)).collect();
     let mut told: BTreeMap<String, BTreeMap<String, Told>> = held.into_iter().map(|held| (held.clone(), reuse::told(&gates.run(held), &all))).collect();
     let Looked { inputs, now } = looking.end();
-    let mut facing = Facing { here, inputs, now, tables, surely: (tool(), machine()), environments: BTreeMap::new(), digests: BTreeMap::new() };
+    let mut facing = Facing { here, inputs, now, tables, surely: (tool(), machine()), environments: BTreeMap::new() };
     let subjects: Vec<Subject> = here.plan.gates.iter().map(|planned| facing.subject(&planned.id)).collect();
     let mut unusable = Vec::new();
     let mut usable = |gate: &str, kept: &Kept| {

@@ -159,6 +159,7 @@ pub fn seal(run: &RunDir, record: &Record, finished_on: &str, run_uri: &str) -> 
     };
     // Two threads: a gate ends on its last byte, and the person waits.
     let (back, front) = both(|| sealed(&names[half..]), || sealed(&names[..half]));
+    let back = back.map_err(|_| "a thread that reads files panicked".to_owned())?;
     let files = [front?, back?].concat();
     let manifest = Manifest {
         schema: 1,

@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Digest;
-use super::memo::{Asked, Memo};
+use super::memo::{Asked, Known, Memo};
 use super::rows::{Rows, Stamp};
 use super::scan::Dir;
 
@@ -35,8 +35,8 @@ pub(super) fn encode(root: &Path, dirs: &BTreeMap<String, Dir>, memo: &Memo) -> 
         number(&mut out, dir.rows.len() as u64);
         dir.rows.write(&mut out);
     }
-    number(&mut out, memo.len() as u64);
-    for (asked, digest) in memo.iter() {
+    number(&mut out, memo.lasting().count() as u64);
+    for (asked, digest) in memo.lasting() {
         number(&mut out, asked.globs.len() as u64);
         for glob in &asked.globs {
             text(&mut out, glob);
@@ -73,7 +73,8 @@ pub(super) fn decode(root: &Path, bytes: Vec<u8>) -> Option<Cached> {
         let globs = take_list(&mut rest)?;
         let except = *take(&mut rest, blake3::OUT_LEN)?.first_chunk()?;
         let [content, stats] = [take_text(&mut rest)?, take_text(&mut rest)?];
-        cached.memo.keep(Asked { globs, except }, Digest { content, stats, files: take_number(&mut rest)? });
+        let digest = Digest { content, stats, files: take_number(&mut rest)? };
+        cached.memo.keep(Asked { globs, except }, Known { digest, is_racy: false });
     }
     rest.is_empty().then_some(cached)
 }

@@ -26,20 +26,28 @@ impl Asked {
     }
 }
 
+/// A digest that holds until the next change, or the next look.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) digest: Digest,
+    /// Of a file that was read too soon after it was written: the next look forgets it, and it is not kept on disk.
+    pub(super) is_racy: bool,
+}
+
 /// Digests by what they were asked of.
 #[derive(Debug, Default)]
-pub(super) struct Memo(BTreeMap<Asked, Digest>);
+pub(super) struct Memo(BTreeMap<Asked, Known>);
 
 impl Memo {
-    pub(super) fn get(&self, asked: &Asked) -> Option<&Digest> {
+    pub(super) fn get(&self, asked: &Asked) -> Option<&Known> {
         self.0.get(asked)
     }
 
-    pub(super) fn keep(&mut self, asked: Asked, digest: Digest) {
+    pub(super) fn keep(&mut self, asked: Asked, known: Known) {
         if self.0.len() >= MOST {
             self.0.clear(); // of other configurations, mostly
         }
-        self.0.insert(asked, digest);
+        self.0.insert(asked, known);
     }
 
     /// Forgets every digest that can name something of these folders, or of folders that came or went with them.
@@ -51,11 +59,8 @@ impl Memo {
         self.0.retain(|asked, _| !asked.globs.iter().any(|glob| meets(Reach::of(glob))));
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Asked, &Digest)> {
-        self.0.iter()
+    /// Those that may be believed later.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = (&Asked, &Digest)> {
+        self.0.iter().filter(|(_, known)| !known.is_racy).map(|(asked, known)| (asked, &known.digest))
     }
 }

@@ -13,7 +13,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use crate::beside::spread;
 use cache::Cached;
-use memo::{Asked, Memo};
+use memo::{Asked, Known, Memo};
 use rows::{Entry, Kind};
 use scan::Dir;
 
@@ -171,7 +171,7 @@ impl Inputs {
     pub fn digest(&mut self, globs: &[String], except: &[String], now: u64) -> Result<Digest, String> {
         let asked = Asked::new(globs, except);
         if let Some(known) = self.memo.get(&asked) {
-            return Ok(known.clone());
+            return Ok(known.digest.clone());
         }
         let globs = Globs::new(globs).except(except);
         if let Some((folder, _)) = self.dirs.iter().find(|(folder, dir)| dir.unseen && globs.reach(folder)) {
@@ -194,10 +194,8 @@ impl Inputs {
         let hex = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
         let content = hex(&content);
         let digest = Digest { stats: hex(&[content.as_bytes(), &stats].concat()), content, files };
-        if !is_racy {
-            self.memo.keep(asked, digest.clone());
-            self.changed = true;
-        }
+        self.changed |= !is_racy;
+        self.memo.keep(asked, Known { digest: digest.clone(), is_racy });
         Ok(digest)
     }
 

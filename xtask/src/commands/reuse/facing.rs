@@ -8,7 +8,7 @@ use super::{Here, outputs};
 use crate::commands::Repository;
 use crate::compose::engine;
 use crate::config::{Config, Gate, Part, Service, StepRun};
-use crate::inputs::{Digest, Inputs};
+use crate::inputs::Inputs;
 use crate::judge::Terms;
 use crate::model::NO_INPUTS;
 use crate::plan::{Plan, Work};
@@ -71,8 +71,6 @@ pub(super) struct Facing<'a> {
     pub(super) surely: (String, String),
     /// Digest of the environment and PATH, by runtimes.
     pub(super) environments: BTreeMap<Vec<String>, (String, String)>,
-    /// Digests of globs that several gates share.
-    pub(super) digests: BTreeMap<Vec<String>, Result<Digest, String>>,
 }
 
 impl Facing<'_> {
@@ -115,28 +113,19 @@ impl Facing<'_> {
         ]);
         let databases = of_databases(config, gate);
         if !databases.is_empty() {
-            parts.insert("databases".to_owned(), self.digest(&databases)?.content);
+            parts.insert("databases".to_owned(), self.inputs.digest(&databases, &[], self.now)?.content);
         }
         let servers = self.servers(gate);
         if !servers.is_empty() {
             parts.insert("database servers".to_owned(), digest_of(&servers));
         }
         for runtime in config.runtimes_of(gate) {
-            let files = self.digest(&of_runtime(config, &runtime))?.content;
+            let files = self.inputs.digest(&of_runtime(config, &runtime), &[], self.now)?.content;
             let exe =
                 self.here.interpreters.get(&runtime).map(|found| (found.exe.canonicalize().unwrap_or_else(|_| found.exe.clone()), found.says.version.clone()));
             parts.insert(format!("runtime {runtime}"), digest_of(&format!("{exe:?} {files}")));
         }
         Ok(parts)
-    }
-
-    fn digest(&mut self, globs: &[String]) -> Result<Digest, String> {
-        if let Some(known) = self.digests.get(globs) {
-            return known.clone();
-        }
-        let digest = self.inputs.digest(globs, &[], self.now);
-        self.digests.insert(globs.to_vec(), digest.clone());
-        digest
     }
 
     /// The gate's own table, and those of all that it names.
